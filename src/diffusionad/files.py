@@ -1,0 +1,76 @@
+"""Writing that survives a crash: temporary file, fsync, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from diffusionad.errors import ResourceError
+
+__all__ = ["file_hash", "write_bytes", "write_file", "write_json", "write_text"]
+
+
+def write_file(path: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write a temporary file beside `path`, then put it in place, whole or not at all.
+
+    Raises:
+        ResourceError: the disk is full or refuses to write; what stood at `path` before is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fill(temporary)
+        _fsync(temporary)
+        os.replace(temporary, path)
+        _fsync(path.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise ResourceError(
+                f"The disk is full: {path} could not be written. The file that stood there before is kept; "
+                "free some space and run the same command again.",
+                code="disk.full",
+            ) from error
+        raise ResourceError(f"{path} cannot be written: {error.strerror or error}.", code="disk.refused") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all. Raises as `write_file`."""
+    write_file(path, lambda temporary: _dump(temporary, content))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text to `path`, whole or not at all. Raises as `write_file`."""
+    write_bytes(path, content.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON to `path`, whole or not at all. NaN is refused (ValueError)."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's content, in hexadecimal, read in blocks of 1 MiB."""
+    digest = sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _dump(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
