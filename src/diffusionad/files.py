@@ -12,7 +12,7 @@ from typing import Any
 
 from diffusionad.errors import ResourceError
 
-__all__ = ["file_hash", "write_bytes", "write_file", "write_json", "write_text"]
+__all__ = ["file_hash", "sync", "write_bytes", "write_file", "write_json", "write_text"]
 
 
 def write_file(path: Path, fill: Callable[[Path], None]) -> None:
@@ -25,9 +25,9 @@ def write_file(path: Path, fill: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fill(temporary)
-        _fsync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _fsync(path.parent)
+        sync(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise ResourceError(
@@ -68,7 +68,8 @@ def _dump(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _fsync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make what was written to a file or folder durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,0 +1,7 @@
+"""Defects drawn into normal images, so that good pictures are all that training needs."""
+
+from diffusionad.synthesis.defects import DEFECTS
+from diffusionad.synthesis.synthesizer import Synthesizer, SyntheticPair
+from diffusionad.synthesis.textures import Textures
+
+__all__ = ["DEFECTS", "Synthesizer", "SyntheticPair", "Textures"]

@@ -1,0 +1,229 @@
+"""The bundle: a folder with a trained model, its settings, its threshold and its card. No code, no pickle.
+
+    model.safetensors   averaged weights of both networks
+    model.onnx          one file, the fixed noise inside; image -> pred_score, anomaly_map, reconstruction
+    config.json         schema version, package version, resolved settings, what it was trained on
+    calibration.json    the threshold and the scores behind it; {} before calibration
+    card.md             the same for people
+    manifest.json       sha256 of each of the above
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from diffusionad import __version__
+from diffusionad.calibration import Calibration, from_json
+from diffusionad.config import Config
+from diffusionad.errors import BundleError, CalibrationError
+from diffusionad.files import file_hash, sync, write_json, write_text
+
+__all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
+
+SCHEMA_VERSION = 1
+
+_CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model comes from.
+
+    Attributes:
+        data: name of the data set's folder.
+        category: product class.
+        trained, validated: good pictures that trained it and that chose its weights.
+        foreground: "object", "texture", "whole" or "folder".
+        images: images seen.
+        seconds: time in the training loop.
+        device: where.
+        image_auroc, pixel_ap: held-out figures with planted defects; they promise nothing about real ones.
+        hashes: first 16 hexadecimal digits of the sha256 of each picture that trained or chose.
+    """
+
+    data: str
+    category: str
+    trained: int
+    validated: int
+    foreground: str
+    images: int
+    seconds: float
+    device: str
+    image_auroc: float
+    pixel_ap: float
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was verified: every file is there and has the hash of the manifest.
+
+    Attributes:
+        folder: where it lies.
+        version: package version that wrote it.
+        config: the resolved settings.
+        origin: where the model comes from.
+        calibration: the threshold; None when the bundle is not calibrated.
+        key: first 12 hexadecimal digits of the manifest's sha256: names this very model and threshold.
+    """
+
+    folder: Path
+    version: str
+    config: Config
+    origin: Origin
+    calibration: Calibration | None
+    key: str
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / "model.onnx"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "model.safetensors"
+
+
+def write_bundle(
+    folder: Path, *, config: Config, origin: Origin, calibration: Calibration | None, weights: Path, onnx: Path
+) -> Bundle:
+    """Write a whole bundle, or nothing: it is made beside `folder` and then takes its place. Raises ResourceError."""
+    with _Replacement(folder) as made:
+        shutil.copyfile(weights, made / "model.safetensors")
+        shutil.copyfile(onnx, made / "model.onnx")
+        _write_settings(made, config, origin)
+        _write_promise(made, config, origin, calibration)
+    return load_bundle(folder)
+
+
+def recalibrate(bundle: Bundle, calibration: Calibration) -> Bundle:
+    """The same model with another threshold, in the same folder. Raises ResourceError."""
+    with _Replacement(bundle.folder) as made:
+        for name in ("model.safetensors", "model.onnx", "config.json"):
+            shutil.copyfile(bundle.folder / name, made / name)
+        _write_promise(made, bundle.config, bundle.origin, calibration)
+    return load_bundle(bundle.folder)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        BundleError: not a bundle, a file missing or changed, or written by a newer version.
+    """
+    manifest = _read_json(folder, "manifest.json")
+    if not isinstance(manifest, dict) or set(manifest) != set(_CONTENT):
+        raise BundleError(
+            f"{folder / 'manifest.json'} does not list the files of a bundle: copy the bundle anew from where it was made."
+        )
+    for name in _CONTENT:
+        if not (folder / name).is_file():
+            raise BundleError(f"{name} is missing from the bundle {folder}: copy the whole folder anew.")
+        if file_hash(folder / name) != manifest[name]:
+            raise BundleError(
+                f"{name} in the bundle {folder} is not what was written there (its sha256 differs): copy it anew.",
+                code="bundle.changed",
+            )
+    settings = _read_json(folder, "config.json")
+    schema = settings.get("schema_version") if isinstance(settings, dict) else None
+    if not isinstance(schema, int) or schema > SCHEMA_VERSION:
+        raise BundleError(
+            f"The bundle {folder} has schema version {schema}; diffusionad {__version__} reads up to {SCHEMA_VERSION}: "
+            "install a newer diffusionad.",
+            code="bundle.newer",
+        )
+    try:
+        config = Config.model_validate(settings["config"])
+        origin = Origin(**{**settings["origin"], "hashes": tuple(settings["origin"]["hashes"])})
+        stored = _read_json(folder, "calibration.json")
+        calibration = from_json(stored) if stored else None
+    except (KeyError, TypeError, ValidationError, CalibrationError) as error:
+        raise BundleError(f"The settings of the bundle {folder} cannot be read: {error}.") from None
+    return Bundle(
+        folder, str(settings.get("version")), config, origin, calibration, file_hash(folder / "manifest.json")[:12]
+    )
+
+
+class _Replacement:
+    """A folder made beside the real one; takes its place when everything inside went well."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+        self._old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._made, ignore_errors=True)
+        self._made.mkdir(parents=True)
+        return self._made
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is not None:
+                return
+            write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
+            for name in _CONTENT:
+                sync(self._made / name)
+            sync(self._made)
+            if self._folder.exists():
+                os.replace(self._folder, self._old)
+            os.replace(self._made, self._folder)
+            sync(self._folder.parent)
+            shutil.rmtree(self._old, ignore_errors=True)
+        finally:
+            shutil.rmtree(self._made, ignore_errors=True)
+
+
+def _write_settings(folder: Path, config: Config, origin: Origin) -> None:
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        "config": config.model_dump(mode="json"),
+        "origin": asdict(origin),
+    }
+    write_json(folder / "config.json", content)
+
+
+def _write_promise(folder: Path, config: Config, origin: Origin, calibration: Calibration | None) -> None:
+    write_json(folder / "calibration.json", calibration.to_json() if calibration else {})
+    write_text(folder / "card.md", _card(config, origin, calibration))
+
+
+def _card(config: Config, origin: Origin, calibration: Calibration | None) -> str:
+    height, width = config.data.size
+    promise = calibration.sentence() if calibration else "Not calibrated: it gives scores, no verdicts."
+    rows: Mapping[str, Any] = {
+        "Trained on": f"{origin.trained} good pictures of {origin.data} ({origin.category})",
+        "Weights chosen on": f"{origin.validated} held-out good pictures with planted defects",
+        "Preset, seed": f"{config.preset}, {config.seed}",
+        "Working size": f"{height} x {width} pixels",
+        "Training": f"{origin.images} images seen in {origin.seconds / 60:.1f} minutes on {origin.device}",
+        "Held-out figures": f"image AUROC {origin.image_auroc:.3f}, pixel AP {origin.pixel_ap:.3f} on planted defects",
+        "Foreground": origin.foreground,
+        "Written by": f"diffusionad {__version__}",
+    }
+    lines = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return (
+        f"# Model card\n\nFinds defects on pictures like those it was trained on (DiffusionAD).\n\n| | |\n|---|---|\n"
+        f"{lines}\n\n## Threshold\n\n{promise}\n\n## Limits\n\n"
+        "Judges only pictures taken as the training pictures were: same product, camera, light and position. "
+        "Held-out figures come from planted defects and promise nothing about real ones.\n"
+    )
+
+
+def _read_json(folder: Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"{folder} is not a bundle: it has no {name}. Give the folder `bundle` inside a training run."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder / name} cannot be read ({error}): copy the bundle anew.") from None

@@ -1,0 +1,317 @@
+"""Settings: typed, closed, complete. Presets are rows of a table; an unknown key is an error that names the known ones."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from diffusionad.errors import UsageError
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "DataSettings",
+    "DenoiserSettings",
+    "DiffusionSettings",
+    "LossSettings",
+    "SegmenterSettings",
+    "SynthesisSettings",
+    "TrainingSettings",
+    "resolve",
+]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Kind = Literal["texture", "rearranged", "scratch", "patch", "tone", "smear", "warp"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(_Closed):
+    """What the networks see and which good pictures are held back."""
+
+    size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (256, 256)
+    """Working size (H, W) in pixels."""
+    foreground: str = "auto"
+    """Where defects are planted: auto, whole, or a folder of masks."""
+    validation_share: Share = 0.1
+    """Good pictures held back for selection with synthetic defects, at most 16."""
+    calibration_share: Share = 0.2
+    """Good pictures held back for the threshold."""
+    shift: Share = 0.02
+    """Largest shift of a training picture, as a share of its side."""
+    light: Share = 0.05
+    """Largest change of a training picture's brightness and contrast."""
+
+
+class SynthesisSettings(_Closed):
+    """How defects are planted (METHOD section 4)."""
+
+    anomalous_share: Share = 0.5
+    """Share of synthetic samples in a batch."""
+    kinds: dict[Kind, Annotated[float, Field(ge=0)]] = {
+        "texture": 1.0,
+        "rearranged": 1.0,
+        "scratch": 0.7,
+        "patch": 1.0,
+        "tone": 0.7,
+        "smear": 0.5,
+        "warp": 0.5,
+    }
+    """Relative weight of each kind of defect; the paper's are texture and rearranged."""
+    normal_share: tuple[Share, Share] = (0.2, 0.8)
+    """Bounds of the share of the normal image kept inside a defect (the paper's beta)."""
+
+    @model_validator(mode="after")
+    def _something_is_drawn(self) -> SynthesisSettings:
+        if not any(self.kinds.values()):
+            raise ValueError("kinds must give at least one kind of defect a weight above 0")
+        if self.normal_share[0] > self.normal_share[1]:
+            raise ValueError("normal_share is (low, high)")
+        return self
+
+
+class DiffusionSettings(_Closed):
+    """Noise, on images in [-1, 1] (METHOD: unit trap)."""
+
+    steps: Positive = 1000
+    beta_start: float = Field(1e-4, gt=0, lt=1)
+    beta_end: float = Field(2e-2, gt=0, lt=1)
+    prediction: Literal["eps", "x0"] = "eps"
+    """What the denoiser's output means: the noise (paper) or the clean image."""
+    fine_range: tuple[int, int] = (0, 448)
+    """Training draws the fine step from [low, high)."""
+    coarse_range: tuple[int, int] = (448, 1000)
+    """Training draws the coarse step from [low, high)."""
+    t_fine: int = 331
+    t_coarse: int = 530
+    """Steps of inference: the authors' 200 and 400 on [0, 1] images are 331 and 530 here."""
+    guidance_weight: float = Field(1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _steps_exist(self) -> DiffusionSettings:
+        for low, high in (self.fine_range, self.coarse_range):
+            if not 0 <= low < high <= self.steps:
+                raise ValueError(f"the step range [{low}, {high}) does not lie in [0, {self.steps})")
+        if not (0 <= self.t_fine < self.steps and 0 <= self.t_coarse < self.steps):
+            raise ValueError(f"t_fine and t_coarse lie in 0..{self.steps - 1}")
+        return self
+
+
+class DenoiserSettings(_Closed):
+    """The denoising U-Net."""
+
+    width: Positive = 32
+    multipliers: tuple[Positive, ...] = (1, 2, 2, 4)
+    blocks: Positive = 1
+    attention_levels: tuple[int, ...] = (2,)
+    heads: Positive = 4
+    patch: Positive = 4
+    embedding: Literal["additive", "scale_shift"] = "scale_shift"
+    groups: Positive = 8
+
+
+class SegmenterSettings(_Closed):
+    """The segmentation U-Net."""
+
+    widths: tuple[Positive, ...] = (24, 32, 64, 96, 96)
+    patch: Positive = 2
+    norm: Literal["batch", "group"] = "group"
+    difference: bool = True
+    """Also show it |picture - reconstruction|; the paper shows the two alone."""
+
+
+class LossSettings(_Closed):
+    """L = noise + map (METHOD section 2)."""
+
+    alpha: Share = 0.5
+    gamma: float = Field(4.0, ge=0)
+    focal_weight: float = Field(5.0, ge=0)
+    snr_cap: float = Field(5.0, gt=0)
+    """Weight of a step in the noise loss, in signal-to-noise ratio, when the network predicts x0 (Hang et al. 2023)."""
+    repair_weight: float = Field(0.0, ge=0)
+    """Weight of the noise loss on synthetic samples against their clean image; 0 in the paper."""
+
+
+class TrainingSettings(_Closed):
+    """The loop. Its clock counts images seen."""
+
+    images: Positive | None = None
+    """Stop after so many images; None: by `max_seconds`."""
+    max_seconds: float | None = Field(None, gt=0)
+    batch: Positive = 8
+    denoiser_rate: float = Field(1e-3, gt=0)
+    segmenter_rate: float = Field(1e-3, gt=0)
+    warmup_images: int = Field(200, ge=0)
+    decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    ema_images: float = Field(400, gt=0)
+    """Half-life of the averaged weights, in images; shorter early in training."""
+    validations: Positive = 8
+    """How often a run is scored on held-out good pictures with synthetic defects."""
+    checkpoint_seconds: float = Field(60, gt=0)
+    strip_seconds: float = Field(120, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 where the hardware computes in it, else fp32."""
+
+
+class Config(_Closed):
+    """Everything that decides what is trained; saved with every run and bundle."""
+
+    preset: str = "small"
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: DataSettings = DataSettings()
+    synthesis: SynthesisSettings = SynthesisSettings()
+    diffusion: DiffusionSettings = DiffusionSettings()
+    denoiser: DenoiserSettings = DenoiserSettings()
+    segmenter: SegmenterSettings = SegmenterSettings()
+    loss: LossSettings = LossSettings()
+    training: TrainingSettings = TrainingSettings()
+    top_k: Positive = 50
+    """Pixels averaged into the image score, at 256 x 256; scaled with the area."""
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> Config:
+        step = self.size_step
+        if any(side % step for side in self.data.size):
+            raise ValueError(f"data.size {self.data.size} must be multiples of {step} for these networks")
+        return self
+
+    @property
+    def size_step(self) -> int:
+        """The working size must be a multiple of this many pixels."""
+        denoiser = self.denoiser.patch * 2 ** (len(self.denoiser.multipliers) - 1)
+        segmenter = self.segmenter.patch * 2 ** (len(self.segmenter.widths) - 1)
+        return max(denoiser, segmenter)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "data": {"size": (128, 128)},
+        "denoiser": {"width": 32, "multipliers": (1, 2, 2), "patch": 4},
+        "segmenter": {"widths": (16, 32, 64, 64), "patch": 2},
+        "training": {"max_seconds": 180.0},
+    },
+    "small": {"training": {"max_seconds": 1200.0}},
+    "base": {
+        "denoiser": {"width": 64, "multipliers": (1, 2, 2, 4), "blocks": 2, "patch": 4},
+        "segmenter": {"widths": (32, 64, 128, 192, 192), "patch": 2},
+        "training": {"max_seconds": 3600.0},
+    },
+    "journal": {
+        "denoiser": {
+            "width": 128,
+            "multipliers": (1, 1, 2, 2, 4, 4),
+            "blocks": 2,
+            "attention_levels": (3, 4, 5),
+            "patch": 1,
+            "embedding": "additive",
+            "groups": 32,
+        },
+        "segmenter": {"widths": (64, 128, 256, 512, 512, 512), "patch": 1, "norm": "batch", "difference": False},
+        "synthesis": {"kinds": {"texture": 1.0, "rearranged": 1.0}},
+        "diffusion": {"prediction": "eps"},
+        "loss": {"repair_weight": 0.0},
+        "data": {"shift": 0.0, "light": 0.0},
+        "training": {"batch": 16, "denoiser_rate": 1e-4, "segmenter_rate": 1e-5, "images": 600_000},
+    },
+}
+"""Overrides of the defaults above, by name. `small` is the default."""
+
+
+def resolve(
+    preset: str = "small",
+    *,
+    file: Path | None = None,
+    settings: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """The complete configuration: preset, then TOML file, then `section.key=value`, then overrides by dotted name.
+
+    Raises:
+        UsageError: unknown preset, key or impossible value; the message names the known ones.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f'Unknown preset "{preset}"{_nearest(preset, PRESETS)} Known presets: {", ".join(PRESETS)}.')
+    tree: dict[str, Any] = {"preset": preset}
+    _merge(tree, PRESETS[preset])
+    if file is not None:
+        _merge(tree, _read_toml(file))
+    for assignment in settings:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise UsageError(f'"{assignment}" is not a setting: write section.key=value, such as training.batch=4.')
+        _put(tree, key.strip(), _value(text.strip()))
+    for key, value in (overrides or {}).items():
+        _put(tree, key, value)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError(_explain(error)) from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"The configuration file {file} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The configuration file {file} is not valid TOML: {error}.") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UsageError(f'"{dotted}" is not a setting: "{section}" has no parts.')
+    tree[key] = value
+
+
+def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if key != "kinds" and isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors(include_url=False):
+        place = [str(part) for part in problem["loc"]]
+        if problem["type"] == "extra_forbidden":
+            known = _known(place[:-1])
+            sentences.append(
+                f'Unknown setting "{".".join(place)}"{_nearest(place[-1], known)} Known here: {", ".join(known)}.'
+            )
+        else:
+            where = ".".join(place) or "settings"
+            sentences.append(f"{where}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r}).")
+    return " ".join(sentences)
+
+
+def _known(sections: Sequence[str]) -> list[str]:
+    model: Any = Config
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return sorted(model.model_fields)
+
+
+def _nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    close = get_close_matches(word, list(known), n=1)
+    return f': did you mean "{close[0]}"?' if close else "."

@@ -1,0 +1,79 @@
+"""Noise to norm in one step, at two noise scales (METHOD: journal version, norm guidance)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from diffusionad.diffusion.schedule import Schedule, per_sample
+
+__all__ = ["Prediction", "Reconstruction", "estimate", "norm_guided", "reconstruct"]
+
+Prediction = Literal["eps", "x0"]
+"""What the network's output means: the noise (the paper) or the clean image."""
+
+Network = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """What both noise scales say; every field [B, C, H, W].
+
+    Attributes:
+        guided: norm-guided x0_hat, clamped to [-1, 1].
+        fine, coarse: the one-step reconstructions of the two scales, not clamped.
+        fine_noisy: x_t at the fine scale.
+    """
+
+    guided: Tensor
+    fine: Tensor
+    coarse: Tensor
+    fine_noisy: Tensor
+
+
+def estimate(network: Network, prediction: Prediction, schedule: Schedule, x_t: Tensor, t: Tensor) -> Tensor:
+    """One-step estimate of the clean image from x_t [B, C, H, W] and t [B] (Eq. 5)."""
+    output = network(x_t, t).to(x_t.dtype)
+    return schedule.clean_of(x_t, t, output) if prediction == "eps" else output
+
+
+def norm_guided(fine: Tensor, coarse: Tensor, share: Tensor) -> Tensor:
+    """Journal version: lerp(x0_fine, clamp(x0_coarse), w (1 - ab_fine)), clamped; share [B] in 0..1."""
+    return torch.lerp(fine, coarse.clamp(-1, 1), per_sample(share, fine)).clamp(-1, 1)
+
+
+def reconstruct(
+    network: Network,
+    prediction: Prediction,
+    schedule: Schedule,
+    image: Tensor,
+    *,
+    t_fine: Tensor,
+    t_coarse: Tensor,
+    eps_fine: Tensor,
+    eps_coarse: Tensor,
+    weight: float = 1.0,
+) -> Reconstruction:
+    """Disturb, denoise in one step at both scales, and let the coarse guide the fine.
+
+    Args:
+        network: (x_t, t) -> prediction.
+        prediction: what the network's output means.
+        schedule: the noise schedule.
+        image: [B, C, H, W] in [-1, 1].
+        t_fine, t_coarse: steps [B].
+        eps_fine, eps_coarse: the noise drawn, [B, C, H, W], unit variance.
+        weight: guidance weight w; w (1 - ab_fine) must not exceed 1.
+    """
+    fine_noisy = schedule.disturb(image, t_fine, eps_fine)
+    coarse_noisy = schedule.disturb(image, t_coarse, eps_coarse)
+    fine = estimate(network, prediction, schedule, fine_noisy, t_fine)
+    coarse = estimate(network, prediction, schedule, coarse_noisy, t_coarse)
+    share = weight * (1 - schedule.alpha_bar(t_fine))
+    if not torch.jit.is_tracing() and not torch.compiler.is_compiling() and bool((share > 1).any()):
+        raise ValueError(f"guidance weight {weight} makes the coarse share {float(share.max()):.3f}, above 1")
+    return Reconstruction(norm_guided(fine, coarse, share), fine, coarse, fine_noisy)

@@ -1,0 +1,167 @@
+"""Array or path in, Verdict out: the one inference path, which evaluation, server and export parity use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from diffusionad.bundle import Bundle, load_bundle
+from diffusionad.data import read_picture, resize
+from diffusionad.errors import BundleError, PictureError, UsageError
+from diffusionad.scoring import find_regions, image_score, top_k_for
+from diffusionad.structures import FloatMap, Image, Outcome, Picture, Verdict
+from diffusionad.tensors import to_image, to_picture
+
+__all__ = ["Backend", "Inspector", "Runtime"]
+
+Runtime = Literal["onnx", "torch"]
+
+
+class Backend(Protocol):
+    """image [C, H, W] -> (anomaly_map [H, W] 0..1, reconstruction [C, H, W]); the same for the same image."""
+
+    def __call__(self, image: Image) -> tuple[FloatMap, Image]: ...
+
+
+class Inspector:
+    """Judges pictures with a bundle.
+
+    Example:
+        >>> inspector = Inspector.load("runs/bottle/bundle")  # doctest: +SKIP
+        >>> inspector("part.png").verdict  # doctest: +SKIP
+        'good'
+
+    Args:
+        bundle: the model, its settings and its threshold.
+        backend: what runs the networks.
+    """
+
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+        self.bundle = bundle
+        self._backend = backend
+        self._size = bundle.config.data.size
+        self._top_k = top_k_for(self._size, bundle.config.top_k)
+
+    @classmethod
+    def load(cls, folder: str | Path, runtime: Runtime = "onnx") -> Inspector:
+        """Open a bundle with ONNX Runtime (needs no torch) or with torch.
+
+        Raises:
+            BundleError: the bundle is damaged, incomplete or too new.
+            UsageError: unknown runtime, or torch is not installed.
+        """
+        bundle = load_bundle(Path(folder))
+        if runtime == "onnx":
+            return cls(bundle, OnnxBackend(bundle.onnx))
+        if runtime == "torch":
+            return cls(bundle, _torch_backend(bundle))
+        raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
+
+    def __call__(self, source: str | Path | Picture) -> Verdict:
+        """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
+
+        A picture that cannot be read gets the verdict "error", never "good". Without calibration the verdict of a
+        readable picture is "review": there is a score and no threshold.
+        """
+        begun = time.perf_counter()
+        name = "<array>" if isinstance(source, np.ndarray) else str(source)
+        try:
+            picture = _as_picture(source) if isinstance(source, np.ndarray) else read_picture(Path(source))
+            verdict = self._judge(name, picture)
+        except PictureError as error:
+            verdict = Verdict(
+                name, "error", float("nan"), self.threshold, None, (), (0, 0), 0.0, error_code=error.code, error=str(error)
+            )
+        return replace(verdict, milliseconds=(time.perf_counter() - begun) * 1e3)
+
+    def stream(self, sources: Iterable[str | Path]) -> Iterator[Verdict]:
+        """Verdicts one after the other; memory does not grow with their number."""
+        for source in sources:
+            yield self(source)
+
+    @property
+    def threshold(self) -> float | None:
+        """Score above which a picture is anomalous; None when the bundle is not calibrated."""
+        return self.bundle.calibration.threshold if self.bundle.calibration else None
+
+    def outcome(self, picture: Picture) -> Outcome:
+        """What the networks say of a picture, before any threshold.
+
+        Raises:
+            PictureError: the networks' answer is not finite.
+        """
+        anomaly_map, reconstruction = self._backend(to_image(resize(picture, self._size)))
+        if not np.isfinite(anomaly_map).all():
+            raise PictureError("The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite")
+        return Outcome(image_score(anomaly_map, self._top_k), anomaly_map, reconstruction)
+
+    def _judge(self, name: str, picture: Picture) -> Verdict:
+        outcome, calibration = self.outcome(picture), self.bundle.calibration
+        native_size = picture.shape[0], picture.shape[1]
+        shown = {"anomaly_map": outcome.anomaly_map, "reconstruction": to_picture(outcome.reconstruction)}
+        score = outcome.image_score
+        if calibration is None:
+            return Verdict(name, "review", score, None, None, (), native_size, 0.0, **shown)
+        anomalous = score > calibration.threshold
+        return Verdict(
+            name,
+            "anomalous" if anomalous else "good",
+            score,
+            calibration.threshold,
+            calibration.p_value(score),
+            find_regions(outcome.anomaly_map, calibration.threshold, native_size) if anomalous else (),
+            native_size,
+            0.0,
+            **shown,
+        )
+
+
+class OnnxBackend:
+    """Runs model.onnx with ONNX Runtime on the CPU.
+
+    Raises:
+        BundleError: the file is not an ONNX model that this ONNX Runtime can run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            # From bytes: a model read from memory cannot reach for external data outside the bundle.
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises many kinds, none of them documented
+            raise BundleError(f"{path} cannot be run by ONNX Runtime {onnxruntime.__version__}: {error}.") from None
+
+    def __call__(self, image: Image) -> tuple[FloatMap, Image]:
+        anomaly_map, reconstruction = self._session.run(["anomaly_map", "reconstruction"], {"image": image[None]})
+        return anomaly_map[0], reconstruction[0]
+
+
+def _torch_backend(bundle: Bundle) -> Backend:
+    try:
+        from diffusionad.assembly import TorchBackend
+    except ImportError:
+        raise UsageError('The torch runtime needs torch: pip install "diffusionad[train]".') from None
+    return TorchBackend(bundle.config, bundle.weights)
+
+
+def _as_picture(array: Picture) -> Picture:
+    if array.dtype not in (np.uint8, np.uint16):
+        raise PictureError(
+            f"An array of {array.dtype} was given; uint8 0..255 or uint16 0..65535 is needed.", code="picture.unsupported"
+        )
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3 or min(array.shape[:2]) < 8:
+        raise PictureError(
+            f"An array of shape {array.shape} was given; [H, W, 3] or [H, W] of 8 pixels or more is needed.",
+            code="picture.unsupported",
+        )
+    return array

@@ -1,0 +1,40 @@
+"""Losses (METHOD section 2: paper Eq. 6 and 8, journal version of the noise loss)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch import sigmoid as to_map
+from torch.nn import functional as F
+
+__all__ = ["focal", "map_loss", "noise_loss"]
+
+
+def noise_loss(clean_hat: Tensor, clean: Tensor, snr: Tensor, share: Tensor, cap: float | None = None) -> Tensor:
+    """|eps - eps_hat|^2 (Eq. 6), written in clean images: it equals snr |x0 - x0_hat|^2.
+
+    Args:
+        clean_hat, clean: one-step estimate and truth, [B, C, H, W].
+        snr: signal-to-noise ratio of each sample's step, [B]; capped at `cap` (Hang et al. 2023) unless None.
+        share: [B] how much each sample counts: 1 for normal samples, 0 for the others in the journal version.
+            A batch in which none counts has the loss 0 by construction.
+    """
+    weight = (snr if cap is None else snr.clamp(max=cap)).to(clean_hat.dtype)
+    each = (clean_hat - clean).square().flatten(1).mean(dim=1) * weight
+    return (each * share).sum() / share.sum().clamp(min=1)
+
+
+def focal(logits: Tensor, true_mask: Tensor, *, alpha: float, gamma: float) -> Tensor:
+    """Focal loss (Lin et al. 2017, Eq. 5), mean over pixels; logits and true_mask [B, 1, H, W].
+
+    `alpha` weighs anomalous pixels, 1 - alpha normal ones; computed from logits, so that it never overflows.
+    """
+    target = true_mask.to(logits.dtype)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    missed = (to_map(logits) - target).abs()
+    return ((alpha * target + (1 - alpha) * (1 - target)) * missed**gamma * entropy).mean()
+
+
+def map_loss(logits: Tensor, true_mask: Tensor, *, alpha: float, gamma: float, focal_weight: float) -> Tensor:
+    """L_mask = SmoothL1(M_hat, M) + focal_weight * focal(M_hat, M) (Eq. 8)."""
+    smooth = F.smooth_l1_loss(to_map(logits), true_mask.to(logits.dtype))
+    return smooth + focal_weight * focal(logits, true_mask, alpha=alpha, gamma=gamma)

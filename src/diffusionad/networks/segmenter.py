@@ -1,0 +1,64 @@
+"""The segmentation U-Net: picture and reconstruction in, one logit a pixel out (METHOD: paper section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Segmenter"]
+
+Norm = Literal["batch", "group"]
+
+
+class Segmenter(nn.Module):
+    """Feature maps [B, inputs, H, W] -> logits [B, 1, H, W].
+
+    Args:
+        inputs: channels, 6 for picture and reconstruction.
+        widths: channels of each level, finest first; the grid halves between levels.
+        patch: cells of patch x patch pixels are folded into channels first; H and W must be multiples of
+            patch * 2 ** (levels - 1).
+        norm: "batch" (the paper's) or "group" (the same for one process and for many).
+    """
+
+    def __init__(self, *, inputs: int, widths: Sequence[int], patch: int = 1, norm: Norm = "batch") -> None:
+        super().__init__()
+        self.patch = patch
+        self.down = nn.ModuleList()
+        now = inputs * patch**2
+        for width in widths:
+            self.down.append(_double(now, width, norm))
+            now = width
+        self.lift, self.up = nn.ModuleList(), nn.ModuleList()
+        for level in reversed(range(len(widths) - 1)):
+            width = widths[max(level - 1, 0)]  # already narrowed for the level above, as the authors do
+            self.lift.append(_single(now, width, norm))
+            self.up.append(_double(width + widths[level], width, norm))
+            now = width
+        self.leave = nn.Conv2d(now, patch**2, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = F.pixel_unshuffle(features, self.patch) if self.patch > 1 else features
+        kept: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            features = block(features if level == 0 else F.max_pool2d(features, 2))
+            kept.append(features)
+        kept.pop()
+        for lift, block in zip(self.lift, self.up, strict=True):
+            raised = F.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=False)
+            features = block(torch.cat([lift(raised), kept.pop()], dim=1))
+        logits = self.leave(features)
+        return F.pixel_shuffle(logits, self.patch) if self.patch > 1 else logits
+
+
+def _single(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:
+    normal = nn.BatchNorm2d(outputs) if norm == "batch" else nn.GroupNorm(min(8, outputs), outputs)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=True), normal, nn.ReLU(inplace=True))
+
+
+def _double(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:
+    return nn.Sequential(_single(inputs, outputs, norm), _single(outputs, outputs, norm))

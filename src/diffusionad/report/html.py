@@ -1,0 +1,126 @@
+"""One offline HTML file: no request leaves it, no foreign text becomes markup, and it stays small enough to mail.
+
+Text from outside (file names, kinds of damage, settings) is escaped by the template engine; what no screen can show,
+such as line breaks or right-to-left marks in a file name, is written as its escape sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from diffusionad.files import write_text
+from diffusionad.report.charts import FRAME, histogram, roc
+from diffusionad.report.pictures import heat
+
+if TYPE_CHECKING:
+    from diffusionad.report.gallery import Gallery
+    from diffusionad.report.page import Page
+
+__all__ = ["render", "write_report"]
+
+NOT_MEASURED = "not measured"
+
+FIGURES = {
+    "image_auroc": ("Image AUROC", "Tells defective from good pictures"),
+    "pixel_auroc": ("Pixel AUROC", "Tells defective from good pixels"),
+    "aupro": ("AUPRO", "Finds every defect, small ones count as much"),
+    "pixel_ap": ("Pixel AP", "Outlines defects without false pixels"),
+}
+MOST_UNJUDGED = 500
+MOST_TEXT = 200_000
+
+
+def write_report(path: Path, page: Page, gallery: Gallery) -> None:
+    """Write the page as one HTML file under 20 MB, whole or not at all.
+
+    Raises:
+        ValueError: the gallery was ranked by another threshold than the page shows.
+        ResourceError: the file cannot be written.
+    """
+    write_text(path, render(page, gallery))
+
+
+def render(page: Page, gallery: Gallery) -> str:
+    """The HTML of a page. Raises ValueError as `write_report`."""
+    if page.threshold != gallery.threshold:
+        raise ValueError(f"The page has the threshold {page.threshold}, its gallery {gallery.threshold}.")
+    figures = {name: page.figures.get(name) for name in FIGURES} | dict(page.figures)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            page=page,
+            figures=[(*FIGURES.get(name, (name.replace("_", " "), "")), value) for name, value in figures.items()],
+            histogram=histogram(page.scores_good, page.scores_defective, page.threshold),
+            roc=roc(page.scores_good, page.scores_defective, page.threshold),
+            tiles=gallery.tiles(),
+            seen=gallery.seen,
+            outlined=gallery.map_threshold is not None,
+            scale=_scale(),
+            unjudged=page.unjudged[:MOST_UNJUDGED],
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("diffusionad.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: Mapping[str, Any] = {
+        "fraction": fraction,
+        "line": lambda text: _visible(text).replace("\n", "\\n").replace("\t", "\\t"),
+        "long": lambda text: text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "\n[shortened]",
+        "p_value": lambda value: f"{value:.2g}" if _known(value) else NOT_MEASURED,
+        "score": lambda value: f"{value:.4f}" if _known(value) else "none",
+        "rate": rate,
+    }
+    environment.filters.update(filters)
+    environment.globals["frame"] = FRAME
+    return environment
+
+
+def fraction(value: float | None) -> str:
+    """Three decimals, cut and not rounded, so that 1.000 means perfect."""
+    if value is None or not math.isfinite(value):
+        return NOT_MEASURED
+    return f"{math.floor(value * 1000 + 1e-9) / 1000:.3f}"
+
+
+def rate(count: tuple[int, int]) -> str:
+    """The share behind "a of n" with the range it may truly lie in: Wilson's 95 % interval."""
+    hits, of = count
+    if not of:
+        return NOT_MEASURED
+    share, z2 = hits / of, 1.959964**2
+    centre = (share + z2 / (2 * of)) / (1 + z2 / of)
+    half = math.sqrt(z2 * (share * (1 - share) / of + z2 / (4 * of**2))) / (1 + z2 / of)
+    return f"{share:.1%}, true rate likely {max(0.0, centre - half):.1%} to {min(1.0, centre + half):.1%}"
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _scale() -> str:
+    """The heat colours as stops of a CSS gradient."""
+    colours = heat(np.linspace(0, 1, 12, dtype=np.float32)[None])[0]
+    return ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in colours.tolist())
+
+
+def _visible(value: Any) -> Any:
+    """Text with every character that cannot be shown written as its escape; other values and our markup as they are."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in value)

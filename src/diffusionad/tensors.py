@@ -1,0 +1,24 @@
+"""The one border between pictures (uint8 or uint16, HWC) and images (float32, CHW, [-1, 1])."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusionad.structures import Image, Picture
+
+__all__ = ["to_image", "to_picture"]
+
+
+def to_image(picture: Picture) -> Image:
+    """[H, W, C] uint8 0..255 or uint16 0..65535 -> [C, H, W] float32 in [-1, 1]; the full range of the type counts."""
+    if picture.ndim != 3 or picture.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"a picture is HWC of uint8 or uint16, not {picture.dtype} of shape {picture.shape}")
+    half_range = np.float32(np.iinfo(picture.dtype).max / 2)
+    return np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32) / half_range - np.float32(1)
+
+
+def to_picture(image: Image) -> NDArray[np.uint8]:
+    """[C, H, W] float in [-1, 1] (clamped) -> [H, W, C] uint8. The inverse of `to_image` on all 256 levels."""
+    levels = (np.clip(image, -1, 1) + 1) * np.float32(127.5)
+    return np.ascontiguousarray(np.rint(levels).astype(np.uint8).transpose(1, 2, 0))
