@@ -107,7 +107,8 @@ def scores_of(n: int) -> list[float]:
             41,
             0.01,
             "Made from 41 good pictures never trained on: at most 1 in 42 good pictures is called anomalous on "
-            "average, as long as new pictures are taken like these. For 1 in 100, calibrate with 99 pictures (58 more).",
+            "average, as long as new pictures are taken like these. "
+            "For 1 in 100, calibrate with 99 pictures (58 more).",
         ),
         (
             99,

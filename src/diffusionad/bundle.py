@@ -1,11 +1,11 @@
 """The bundle: a folder with a trained model, its settings, its threshold and its card. No code, no pickle.
 
-    model.safetensors   averaged weights of both networks
-    model.onnx          one file, the fixed noise inside; image -> pred_score, anomaly_map, reconstruction
-    config.json         schema version, package version, resolved settings, what it was trained on
-    calibration.json    the threshold and the scores behind it; {} before calibration
-    card.md             the same for people
-    manifest.json       sha256 of each of the above
+model.safetensors   averaged weights of both networks
+model.onnx          one file, the fixed noise inside; image -> pred_score, anomaly_map, reconstruction
+config.json         schema version, package version, resolved settings, what it was trained on
+calibration.json    the threshold and the scores behind it; {} before calibration
+card.md             the same for people
+manifest.json       sha256 of each of the above
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from diffusionad import __version__
 from diffusionad.calibration import Calibration, from_json
 from diffusionad.config import Config
 from diffusionad.errors import BundleError, CalibrationError
 from diffusionad.files import file_hash, sync, write_json, write_text
+from diffusionad.version import __version__
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
 
@@ -121,7 +121,7 @@ def load_bundle(folder: Path) -> Bundle:
     manifest = _read_json(folder, "manifest.json")
     if not isinstance(manifest, dict) or set(manifest) != set(_CONTENT):
         raise BundleError(
-            f"{folder / 'manifest.json'} does not list the files of a bundle: copy the bundle anew from where it was made."
+            f"{folder}/manifest.json does not list the files of a bundle: copy the bundle anew from where it was made."
         )
     for name in _CONTENT:
         if not (folder / name).is_file():
@@ -173,8 +173,8 @@ class _Replacement:
                 sync(self._made / name)
             sync(self._made)
             if self._folder.exists():
-                os.replace(self._folder, self._old)
-            os.replace(self._made, self._folder)
+                self._folder.replace(self._old)
+            self._made.replace(self._folder)
             sync(self._folder.parent)
             shutil.rmtree(self._old, ignore_errors=True)
         finally:

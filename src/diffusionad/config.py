@@ -1,4 +1,4 @@
-"""Settings: typed, closed, complete. Presets are rows of a table; an unknown key is an error that names the known ones."""
+"""Settings: typed, closed, complete. Presets are rows of a table; an unknown key is an error naming the known ones."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ class DiffusionSettings(_Closed):
     t_fine: int = 331
     t_coarse: int = 530
     """Steps of inference: the authors' 200 and 400 on [0, 1] images are 331 and 530 here."""
-    guidance_weight: float = Field(1.0, ge=0)
+    guidance_weight: Share = 1.0
+    """w of the norm guidance; above 1 the coarse share w (1 - alpha_bar) could pass 1."""
 
     @model_validator(mode="after")
     def _steps_exist(self) -> DiffusionSettings:
@@ -189,7 +190,7 @@ class Config(_Closed):
         """The working size must be a multiple of this many pixels."""
         denoiser = self.denoiser.patch * 2 ** (len(self.denoiser.multipliers) - 1)
         segmenter = self.segmenter.patch * 2 ** (len(self.segmenter.widths) - 1)
-        return max(denoiser, segmenter)
+        return int(max(denoiser, segmenter))
 
 
 PRESETS: dict[str, dict[str, Any]] = {

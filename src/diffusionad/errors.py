@@ -1,16 +1,16 @@
 """What can go wrong, as a tree. The message says what was found, where, and what to do.
 
-    DiffusionADError            exit code
-    ├── UsageError              2   a command, setting, preset or argument that cannot be
-    ├── DataError               2   a data set that cannot be used
-    │   ├── LayoutError         2   folders that are not in a known layout
-    │   └── TooFewPicturesError 2   not enough good pictures to learn or to promise anything
-    ├── PictureError            2   one picture that cannot be judged (verdict "error", exit 3 among others)
-    ├── BundleError             2   a model folder that is damaged, incomplete, unsafe or too new
-    ├── CalibrationError        2   scores from which no threshold can be taken
-    ├── TrainingError           4   training cannot go on (loss is not finite, run belongs to other settings)
-    ├── ResourceError           4   the machine lacks something (disk, extra, device)
-    └── InterruptedRun        130   stopped by the user; run the same command again to resume
+DiffusionADError            exit code
+├── UsageError              2   a command, setting, preset or argument that cannot be
+├── DataError               2   a data set that cannot be used
+│   ├── LayoutError         2   folders that are not in a known layout
+│   └── TooFewPicturesError 2   not enough good pictures to learn or to promise anything
+├── PictureError            2   one picture that cannot be judged (verdict "error", exit 3 among others)
+├── BundleError             2   a model folder that is damaged, incomplete, unsafe or too new
+├── CalibrationError        2   scores from which no threshold can be taken
+├── TrainingError           4   training cannot go on (loss is not finite, run belongs to other settings)
+├── ResourceError           4   the machine lacks something (disk, extra, device)
+└── InterruptedRun        130   stopped by the user; run the same command again to resume
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class TooFewPicturesError(DataError):
 
 class PictureError(DiffusionADError):
     """One picture that cannot be judged. Codes: ``picture.missing``, ``.unreadable``, ``.empty``,
-    ``.unknown_format``, ``.truncated``, ``.too_large``, ``.too_small``, ``.unsupported``, ``.nonfinite``."""
+    ``.unknown_format``, ``.truncated``, ``.too_large``, ``.too_small``, ``.unsupported``, ``.nonfinite``.
+    """
 
     code = "picture"
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.data import read_picture, resize
@@ -75,7 +76,16 @@ class Inspector:
             verdict = self._judge(name, picture)
         except PictureError as error:
             verdict = Verdict(
-                name, "error", float("nan"), self.threshold, None, (), (0, 0), 0.0, error_code=error.code, error=str(error)
+                name,
+                "error",
+                float("nan"),
+                self.threshold,
+                None,
+                (),
+                (0, 0),
+                0.0,
+                error_code=error.code,
+                error=str(error),
             )
         return replace(verdict, milliseconds=(time.perf_counter() - begun) * 1e3)
 
@@ -97,27 +107,36 @@ class Inspector:
         """
         anomaly_map, reconstruction = self._backend(to_image(resize(picture, self._size)))
         if not np.isfinite(anomaly_map).all():
-            raise PictureError("The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite")
+            raise PictureError(
+                "The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite"
+            )
         return Outcome(image_score(anomaly_map, self._top_k), anomaly_map, reconstruction)
 
     def _judge(self, name: str, picture: Picture) -> Verdict:
         outcome, calibration = self.outcome(picture), self.bundle.calibration
         native_size = picture.shape[0], picture.shape[1]
-        shown = {"anomaly_map": outcome.anomaly_map, "reconstruction": to_picture(outcome.reconstruction)}
         score = outcome.image_score
-        if calibration is None:
-            return Verdict(name, "review", score, None, None, (), native_size, 0.0, **shown)
-        anomalous = score > calibration.threshold
-        return Verdict(
+        seen = Verdict(
             name,
-            "anomalous" if anomalous else "good",
+            "review",
             score,
-            calibration.threshold,
-            calibration.p_value(score),
-            find_regions(outcome.anomaly_map, calibration.threshold, native_size) if anomalous else (),
+            None,
+            None,
+            (),
             native_size,
             0.0,
-            **shown,
+            outcome.anomaly_map,
+            to_picture(outcome.reconstruction),
+        )
+        if calibration is None:
+            return seen
+        anomalous = score > calibration.threshold
+        return replace(
+            seen,
+            verdict="anomalous" if anomalous else "good",
+            threshold=calibration.threshold,
+            p_value=calibration.p_value(score),
+            regions=find_regions(outcome.anomaly_map, calibration.threshold, native_size) if anomalous else (),
         )
 
 
@@ -152,10 +171,11 @@ def _torch_backend(bundle: Bundle) -> Backend:
     return TorchBackend(bundle.config, bundle.weights)
 
 
-def _as_picture(array: Picture) -> Picture:
+def _as_picture(array: NDArray[Any]) -> Picture:
     if array.dtype not in (np.uint8, np.uint16):
         raise PictureError(
-            f"An array of {array.dtype} was given; uint8 0..255 or uint16 0..65535 is needed.", code="picture.unsupported"
+            f"An array of {array.dtype} was given; uint8 0..255 or uint16 0..65535 is needed.",
+            code="picture.unsupported",
         )
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)

@@ -13,10 +13,12 @@ def noise_loss(clean_hat: Tensor, clean: Tensor, snr: Tensor, share: Tensor, cap
     """|eps - eps_hat|^2 (Eq. 6), written in clean images: it equals snr |x0 - x0_hat|^2.
 
     Args:
-        clean_hat, clean: one-step estimate and truth, [B, C, H, W].
-        snr: signal-to-noise ratio of each sample's step, [B]; capped at `cap` (Hang et al. 2023) unless None.
+        clean_hat: one-step estimate, [B, C, H, W].
+        clean: the truth, [B, C, H, W].
+        snr: signal-to-noise ratio of each sample's step, [B].
         share: [B] how much each sample counts: 1 for normal samples, 0 for the others in the journal version.
             A batch in which none counts has the loss 0 by construction.
+        cap: bound of the weight (Hang et al. 2023); None is the paper's loss.
     """
     weight = (snr if cap is None else snr.clamp(max=cap)).to(clean_hat.dtype)
     each = (clean_hat - clean).square().flatten(1).mean(dim=1) * weight

@@ -70,7 +70,9 @@ class PairMaker:
     def batch(self, start: int, count: int) -> Batch:
         """Samples start .. start + count of the endless sequence that the seed defines."""
         indices = np.array([self._picture_at(place) for place in range(start, start + count)], dtype=np.intp)
-        samples = [self._sample(place, index) for place, index in zip(range(start, start + count), indices, strict=True)]
+        samples = [
+            self._sample(place, index) for place, index in zip(range(start, start + count), indices, strict=True)
+        ]
         shape = samples[0][0].shape
         draws = [generator(self._seed, "noise", place) for place in range(start, start + count)]
         return Batch(
@@ -100,9 +102,7 @@ class PairMaker:
         pair = self._synthesizer.plant(rng, clean, foreground)
         return pair.image, clean, pair.true_mask
 
-    def _vary(
-        self, rng: np.random.Generator, image: Image, foreground: BoolMap | None
-    ) -> tuple[Image, BoolMap | None]:
+    def _vary(self, rng: np.random.Generator, image: Image, foreground: BoolMap | None) -> tuple[Image, BoolMap | None]:
         """Move and relight a picture a little, its foreground with it; edges are repeated."""
         rows, columns = (_moved(rng, side, self._shift) for side in image.shape[1:])
         gain, offset = 1 + rng.uniform(-1, 1) * self._light, rng.uniform(-1, 1) * self._light

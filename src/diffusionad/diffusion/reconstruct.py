@@ -65,15 +65,15 @@ def reconstruct(
         prediction: what the network's output means.
         schedule: the noise schedule.
         image: [B, C, H, W] in [-1, 1].
-        t_fine, t_coarse: steps [B].
-        eps_fine, eps_coarse: the noise drawn, [B, C, H, W], unit variance.
-        weight: guidance weight w; w (1 - ab_fine) must not exceed 1.
+        t_fine: weak noise, steps [B].
+        t_coarse: strong noise, steps [B].
+        eps_fine: the noise drawn for the fine scale, [B, C, H, W], unit variance.
+        eps_coarse: the same for the coarse scale.
+        weight: guidance weight w; 0..1, so that w (1 - ab_fine) stays below 1 at every step.
     """
     fine_noisy = schedule.disturb(image, t_fine, eps_fine)
     coarse_noisy = schedule.disturb(image, t_coarse, eps_coarse)
     fine = estimate(network, prediction, schedule, fine_noisy, t_fine)
     coarse = estimate(network, prediction, schedule, coarse_noisy, t_coarse)
     share = weight * (1 - schedule.alpha_bar(t_fine))
-    if not torch.jit.is_tracing() and not torch.compiler.is_compiling() and bool((share > 1).any()):
-        raise ValueError(f"guidance weight {weight} makes the coarse share {float(share.max()):.3f}, above 1")
     return Reconstruction(norm_guided(fine, coarse, share), fine, coarse, fine_noisy)

@@ -52,7 +52,8 @@ class ResidualBlock(nn.Module):
             hidden = self.norm_out(hidden) * (1 + gain) + shift
         else:
             hidden = self.norm_out(hidden + step)
-        return self.skip(features) + self.conv_out(F.silu(hidden))
+        result: Tensor = self.skip(features) + self.conv_out(F.silu(hidden))
+        return result
 
 
 class Attention(nn.Module):
@@ -79,10 +80,12 @@ class _Stage(nn.Module):
     def __init__(self, block: ResidualBlock, attention: Attention | None) -> None:
         super().__init__()
         self.block, self.attention = block, attention
+        self.takes_skip = block.scale == 1.0
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         features = self.block(features, embedding)
-        return features if self.attention is None else self.attention(features)
+        attended: Tensor = features if self.attention is None else self.attention(features)
+        return attended
 
 
 class Denoiser(nn.Module):
@@ -134,9 +137,8 @@ class Denoiser(nn.Module):
             if level + 1 < len(multipliers):
                 self.down.append(stage(now, now, level, 0.5))
                 kept.append(now)
-        self.middle = nn.ModuleList([stage(now, now, level), stage(now, now, -1)])
-        if self.middle[0].attention is None:
-            self.middle[0] = _Stage(self.middle[0].block, Attention(now, heads, groups))
+        first, last = (ResidualBlock(now, now, embedded, embedding, groups) for _ in range(2))
+        self.middle = nn.ModuleList([_Stage(first, Attention(now, heads, groups)), _Stage(last, None)])
         self.up = nn.ModuleList()
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for index in range(blocks + 1):
@@ -160,7 +162,7 @@ class Denoiser(nn.Module):
         for stage in self.middle:
             features = stage(features, embedding)
         for stage in self.up:
-            if stage.block.scale == 1.0:
+            if stage.takes_skip:
                 features = torch.cat([features, kept.pop()], dim=1)
             features = stage(features, embedding)
         prediction = self.leave(features)

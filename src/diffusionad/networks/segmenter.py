@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,6 +13,9 @@ from torch.nn import functional as F
 __all__ = ["Segmenter"]
 
 Norm = Literal["batch", "group"]
+
+PRIOR = 0.02
+"""Share of anomalous pixels that an untrained segmenter believes in (Lin et al. 2017, section 4.1)."""
 
 
 class Segmenter(nn.Module):
@@ -40,6 +44,7 @@ class Segmenter(nn.Module):
             self.up.append(_double(width + widths[level], width, norm))
             now = width
         self.leave = nn.Conv2d(now, patch**2, 3, padding=1)
+        nn.init.constant_(self.leave.bias, -math.log((1 - PRIOR) / PRIOR))  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
         features = F.pixel_unshuffle(features, self.patch) if self.patch > 1 else features

@@ -65,8 +65,8 @@ def scratch(rng: np.random.Generator, image: Image, textures: Textures) -> Defec
         y = rng.uniform(0, 2 * height) + np.cumsum(np.sin(heading) * stride)
         thick = max(2, round(float(rng.uniform(0.004, 0.02)) * (height + width)))
         pen.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=255, width=thick, joint="curve")
-    cover = np.asarray(canvas.resize((width, height), Pillow.Resampling.BOX), dtype=np.float32) / 255
-    return Defect(_toned(rng, image), cover)
+    thinned = np.asarray(canvas.resize((width, height), Pillow.Resampling.BOX), dtype=np.float32)
+    return Defect(_toned(rng, image), thinned / np.float32(255))
 
 
 def patch(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
@@ -145,4 +145,4 @@ def _toned(rng: np.random.Generator, image: Image) -> Image:
 
 def _softened(cover: FloatMap, radius: float) -> FloatMap:
     soft = Pillow.fromarray((cover * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(soft, dtype=np.float32) / 255
+    return np.asarray(soft, dtype=np.float32) / np.float32(255)

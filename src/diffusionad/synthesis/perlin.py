@@ -30,7 +30,7 @@ def perlin(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, in
     phases = rng.uniform(0, 2 * math.pi, (2 * reach_v + 1, 2 * reach_u + 1)).astype(np.float32)
     gradient_u, gradient_v = np.cos(phases), np.sin(phases)
     row, column = np.floor(v).astype(np.intp), np.floor(u).astype(np.intp)
-    dv, du = v - row, u - column
+    dv, du = (v - row).astype(np.float32), (u - column).astype(np.float32)
     row, column = row + reach_v, column + reach_u
 
     def corner(down: int, right: int) -> FloatMap:

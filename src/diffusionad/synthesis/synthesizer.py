@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from diffusionad.synthesis.defects import DEFECTS
 from diffusionad.synthesis.perlin import perlin
 from diffusionad.synthesis.textures import Textures
 
-__all__ = ["SyntheticPair", "Synthesizer", "blend"]
+__all__ = ["Synthesizer", "SyntheticPair", "blend"]
 
 VISIBLE = 0.06
 """Mean change inside the mask, on the [-1, 1] scale, below which nobody could see the defect: drawn again."""
@@ -47,7 +48,7 @@ class Synthesizer:
         normal_share: bounds of the share of the normal image kept inside a defect (the paper's beta).
     """
 
-    def __init__(self, textures: Textures, kinds: Mapping[str, float], normal_share: tuple[float, float]) -> None:
+    def __init__(self, textures: Textures, kinds: Mapping[Any, float], normal_share: tuple[float, float]) -> None:
         self._textures = textures
         self._names = sorted(name for name, weight in kinds.items() if weight > 0)
         weights = np.array([kinds[name] for name in self._names], dtype=np.float64)

@@ -39,7 +39,8 @@ class Textures:
 def draw_texture(rng: np.random.Generator, size: tuple[int, int]) -> Bytes:
     """A procedural texture [H, W, 3] uint8: octaves of noise, folded into veins, bands, checks or grain, coloured."""
     field = sum(
-        perlin(rng, size, (int(cells), int(cells * rng.uniform(0.5, 2)) or 1), float(rng.uniform(-90, 90))) / (octave + 1)
+        perlin(rng, size, (int(cells), int(cells * rng.uniform(0.5, 2)) or 1), float(rng.uniform(-90, 90)))
+        / (octave + 1)
         for octave, cells in enumerate(rng.choice([2, 4, 8, 16, 32], size=int(rng.integers(1, 4)), replace=False))
     )
     field = np.asarray(field, dtype=np.float32)

@@ -21,6 +21,7 @@ from diffusionad.data import (
 )
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
+from diffusionad.report.pictures import to_display
 from diffusionad.rng import generator
 from diffusionad.structures import BoolMap, Picture, Sample
 
@@ -93,14 +94,20 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
         )
     foregrounds, kind = _foregrounds(config.data.foreground, readable, pictures, config.data.size)
     parts = _split(len(readable), config)
-    portions = [
+    training, validation, calibration = (
         Portion([readable[i] for i in part], [pictures[i] for i in part], [foregrounds[i] for i in part])
         for part in parts
-    ]
+    )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
     names = "\n".join(f"{sample.path.name} {digest}" for sample, digest in zip(readable, digests, strict=True))
     return GoodPictures(
-        *portions, kind=kind, hashes=seen, unreadable=unreadable, key=sha256(names.encode(errors="replace")).hexdigest()
+        training=training,
+        validation=validation,
+        calibration=calibration,
+        kind=kind,
+        hashes=seen,
+        unreadable=unreadable,
+        key=sha256(names.encode(errors="replace")).hexdigest(),
     )
 
 
@@ -121,7 +128,7 @@ def read_textures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np
         height, width = picture.shape[:2]
         shrink = min(1.0, 2 * max(size) / max(height, width))
         small = resize(picture, (max(8, round(height * shrink)), max(8, round(width * shrink))))
-        textures.append(small if small.dtype == np.uint8 else (small >> 8).astype(np.uint8))
+        textures.append(to_display(small))
     if not textures:
         raise UsageError(f"No readable picture lies in the texture folder {folder}.")
     return textures

@@ -105,7 +105,8 @@ def run(
 
 def tensors_of(batch: Batch, mine: slice, device: torch.device) -> dict[str, Tensor]:
     """This process's share of a batch, as the training step's arguments. Synthetic samples are spread evenly, so every
-    process gets as many normal ones as the others and the mean of their losses is the loss of the whole batch."""
+    process gets as many normal ones as the others and the mean of their losses is the loss of the whole batch.
+    """
 
     def tensor(values: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device)
@@ -122,6 +123,7 @@ def tensors_of(batch: Batch, mine: slice, device: torch.device) -> dict[str, Ten
 
 def _inner(step: nn.Module) -> Any:
     """The training step inside whatever wraps it."""
-    while hasattr(step, "module"):
-        step = step.module
-    return step
+    inner: Any = step
+    while hasattr(inner, "module"):
+        inner = inner.module
+    return inner

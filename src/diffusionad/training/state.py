@@ -1,4 +1,4 @@
-"""What a training run is at one moment, and how it is put on disk and taken up again: safetensors, one file, no code."""
+"""What a training run is at one moment, and how it is saved and taken up again: one safetensors file, no code."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class Averaged:
         self._half_life = half_life
         self.tensors = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
+    def to(self, device: torch.device) -> None:
+        """Move the averages to where the module is."""
+        self.tensors = {name: value.to(device) for name, value in self.tensors.items()}
+
     @torch.no_grad()
     def update(self, module: nn.Module, batch: int, steps: int) -> None:
         """Move towards the module's weights after a step of `batch` images; integers are copied."""
@@ -59,7 +63,12 @@ class Averaged:
 
 
 def save_state(
-    path: Path, module: nn.Module, averaged: Averaged, optimizer: torch.optim.Optimizer, progress: Progress, run_key: str
+    path: Path,
+    module: nn.Module,
+    averaged: Averaged,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    run_key: str,
 ) -> None:
     """One atomic file with everything that the next step depends on. Raises ResourceError (disk)."""
     tensors = {f"model/{name}": value for name, value in module.state_dict().items()}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from diffusionad.detector import Detector
 from diffusionad.metrics import PixelMetrics, auroc
@@ -54,5 +52,5 @@ class HeldOut:
             score, anomaly_map, _ = detector(torch.from_numpy(image[None]).to(device))
             pixels.add(anomaly_map[0].float().cpu().numpy(), true_mask)
             scores.append(float(score[0]))
-        planted: NDArray[np.bool_] = self._true_mask.any(axis=(1, 2))
-        return Score(float(auroc(np.array(scores), planted)), float(pixels.result().pixel_ap or 0.0))
+        planted = [bool(true_mask.any()) for true_mask in self._true_mask]
+        return Score(auroc(scores, planted), float(pixels.result().pixel_ap or 0.0))

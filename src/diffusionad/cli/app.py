@@ -1,0 +1,47 @@
+"""The commands, and what happens to errors: one sentence and the documented exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from diffusionad.cli.screen import Screen
+from diffusionad.errors import DiffusionADError
+from diffusionad.version import __version__
+
+__all__ = ["app", "main"]
+
+_HELP = """Learns from pictures of good parts only, then finds and outlines defects.
+
+Exit codes: 0 all good, 1 something anomalous, 2 wrong use or unusable input, 3 finished but some pictures could not be
+judged, 4 the machine or the training failed, 130 interrupted.
+"""
+
+app = App(name="diffusionad", help=_HELP, version=__version__)
+app.command("diffusionad.cli.demo:demo", help="Write the sample set, train, calibrate, evaluate: all in one go.")
+app.command("diffusionad.cli.train:train", help="Train on a folder of good pictures; run again to resume.")
+app.command("diffusionad.cli.judge:calibrate", help="Set the threshold from good pictures never trained on.")
+app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures whose truth is known.")
+app.command("diffusionad.cli.judge:predict", help="Judge files, folders and globs.")
+app.command("diffusionad.cli.judge:info", help="Say what a bundle is, its numbers and its limits.")
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code."""
+    words = list(sys.argv[1:] if tokens is None else tokens)
+    screen = Screen(as_json="--json" in words)
+    try:
+        code = app(words, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        code = 2
+    except DiffusionADError as error:
+        screen.error(error.code, str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        screen.error("interrupted", "Interrupted.")
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

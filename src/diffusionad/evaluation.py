@@ -1,0 +1,216 @@
+"""How good a bundle is on pictures whose truth is known: read once, streamed, nothing chosen by them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffusionad.data import read_mask, read_picture, resize, resize_mask
+from diffusionad.errors import DataError
+from diffusionad.files import write_bytes, write_json, write_text
+from diffusionad.inspector import Inspector
+from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precision, f1_max
+from diffusionad.report.gallery import Gallery
+from diffusionad.report.html import write_report
+from diffusionad.report.page import Card, KindRow, Page
+from diffusionad.report.pictures import encode, overlay, to_display
+from diffusionad.report.records import as_csv
+from diffusionad.structures import GOOD, BoolMap, Picture, Sample, Verdict
+from diffusionad.version import __version__
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Figures of a bundle on a test set; fractions 0..1, None where it cannot be measured.
+
+    Attributes:
+        figures: image_auroc, image_ap, image_f1_max, pixel_auroc, pixel_ap, pixel_f1_max, aupro (FPR 0.3).
+        kinds: the same for each kind of defect against all good pictures.
+        threshold: stored threshold; None when not calibrated.
+        overkill: good pictures called anomalous, of how many.
+        escapes: defective pictures called good, of how many.
+        unjudged: (path, sentence) of pictures that could not be judged.
+        milliseconds: median from file to verdict.
+    """
+
+    figures: dict[str, float | None]
+    kinds: dict[str, dict[str, float | int | None]]
+    threshold: float | None
+    overkill: tuple[int, int]
+    escapes: tuple[int, int]
+    unjudged: list[tuple[str, str]]
+    milliseconds: float
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is kept of each picture: (verdict without its map, true defect); and the tallies of all pixels."""
+
+    judged: list[tuple[Verdict, str]] = field(default_factory=list)
+    pixels: dict[str, PixelMetrics] = field(default_factory=dict)
+    masked: bool = True
+
+
+def evaluate(
+    inspector: Inspector,
+    samples: Sequence[Sample],
+    out: Path,
+    *,
+    data: str,
+    line: Callable[[str, bool], None] = lambda text, passing: None,
+) -> Evaluation:
+    """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
+
+    Maps are compared with true masks at working size, the masks resized so that their area is kept.
+
+    Args:
+        inspector: the bundle, opened.
+        samples: of a data set; those of the split "test" are judged.
+        out: folder for the results.
+        data: name of the data set, for the report.
+        line: shows progress.
+
+    Raises:
+        DataError: there is no test picture, or a mask does not fit its picture.
+        ResourceError: the disk is full.
+    """
+    chosen = [sample for sample in samples if sample.split == "test"]
+    if not chosen:
+        raise DataError(
+            f"No test picture was found in {data}: expected test/good and test/<defect> beside train/good. "
+            "Use `diffusionad predict` for pictures whose truth is not known."
+        )
+    tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
+    gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
+    for number, sample in enumerate(chosen, 1):
+        _judge(inspector, sample, tally, gallery, out)
+        line(f"{number}/{len(chosen)} pictures", True)
+    evaluation = _summary(inspector, tally)
+    write_json(out / "metrics.json", asdict(evaluation))
+    write_text(out / "predictions.csv", as_csv(tally.judged))
+    write_report(out / "report.html", _page(inspector, tally, evaluation, data), gallery)
+    return evaluation
+
+
+def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, out: Path) -> None:
+    verdict = inspector(sample.path)
+    tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
+    if verdict.anomaly_map is None or verdict.reconstruction is None:
+        return
+    picture = read_picture(sample.path)
+    size = (verdict.anomaly_map.shape[0], verdict.anomaly_map.shape[1])
+    true_mask = _true_mask(sample, verdict, size)
+    if true_mask is None:
+        tally.masked = False
+    else:
+        for defect, pixels in tally.pixels.items():
+            if defect in ("", sample.defect) or sample.is_good:
+                pixels.add(verdict.anomaly_map, true_mask)
+    shown = to_display(resize(picture, size))
+    name = f"{sample.defect}/{sample.path.name}"
+    gallery.add(
+        Card(
+            name,
+            sample.defect,
+            verdict.verdict,
+            verdict.score,
+            verdict.p_value,
+            shown,
+            verdict.reconstruction,
+            verdict.anomaly_map,
+            true_mask,
+        )
+    )
+    _write_overlay(out / "overlays" / sample.defect / f"{sample.path.stem}.png", picture, verdict)
+
+
+def _write_overlay(path: Path, picture: Picture, verdict: Verdict) -> None:
+    assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
+    drawn = overlay(to_display(picture), verdict.anomaly_map, verdict.threshold, verdict.regions)
+    write_bytes(path, encode(drawn, "png"))
+
+
+def _true_mask(sample: Sample, verdict: Verdict, size: tuple[int, int]) -> BoolMap | None:
+    if sample.is_good:
+        return np.zeros(size, dtype=np.bool_)
+    if sample.mask_path is None:
+        return None
+    return resize_mask(read_mask(sample.mask_path, verdict.native_size, picture=sample.path), size)
+
+
+def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
+    judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
+    good = [v for v, d in judged if d == GOOD]
+    bad = [v for v, d in judged if d != GOOD]
+    kinds = {}
+    for defect in sorted({d for _, d in judged} - {GOOD}):
+        of_kind = [v for v, d in judged if d == defect]
+        kinds[defect] = {
+            "pictures": len(of_kind),
+            **_figures(good, of_kind, tally.pixels[defect].result() if tally.masked else None),
+            "missed": sum(v.verdict == "good" for v in of_kind) if inspector.threshold is not None else None,
+        }
+    return Evaluation(
+        figures=_figures(good, bad, tally.pixels[""].result() if tally.masked else None),
+        kinds=kinds,
+        threshold=inspector.threshold,
+        overkill=(sum(v.verdict == "anomalous" for v in good), len(good)),
+        escapes=(sum(v.verdict == "good" for v in bad), len(bad)),
+        unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
+        milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
+    )
+
+
+def _figures(good: Sequence[Verdict], bad: Sequence[Verdict], pixels: PixelResult | None) -> dict[str, float | None]:
+    figures: dict[str, float | None] = dict.fromkeys(("image_auroc", "image_ap", "image_f1_max"))
+    if good and bad:
+        scores = np.array([v.score for v in [*good, *bad]])
+        labels = np.array([False] * len(good) + [True] * len(bad))
+        figures = {
+            "image_auroc": auroc(scores, labels),
+            "image_ap": average_precision(scores, labels),
+            "image_f1_max": f1_max(scores, labels)[0],
+        }
+    for name in ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro"):
+        figures[name] = getattr(pixels, name) if pixels else None
+    return figures
+
+
+def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str) -> Page:
+    bundle = inspector.bundle
+    origin = {key: str(value) for key, value in asdict(bundle.origin).items() if key != "hashes"}
+    judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
+    promise = bundle.calibration.sentence() if bundle.calibration else "Not calibrated: scores only, no verdicts."
+    return Page(
+        title=f"Evaluation of {bundle.origin.category}",
+        bundle=f"{bundle.folder} ({bundle.key})",
+        data=data,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        figures=evaluation.figures,
+        threshold=evaluation.threshold,
+        promise=promise,
+        overkill=evaluation.overkill,
+        escapes=evaluation.escapes,
+        unjudged=evaluation.unjudged,
+        kinds=[_row(defect, values) for defect, values in evaluation.kinds.items()],
+        scores_good=[v.score for v, d in judged if d == GOOD],
+        scores_defective=[v.score for v, d in judged if d != GOOD],
+        provenance={
+            "Training": "\n".join(f"{key}: {value}" for key, value in origin.items()),
+            "Configuration": bundle.config.model_dump_json(indent=2),
+        },
+        versions={"diffusionad": __version__, "python": platform.python_version(), "numpy": np.__version__},
+    )
+
+
+def _row(defect: str, values: Mapping[str, Any]) -> KindRow:
+    names = ("pictures", "image_auroc", "pixel_auroc", "pixel_ap", "missed")
+    return KindRow(defect, **{name: values[name] for name in names})

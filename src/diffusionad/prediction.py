@@ -1,0 +1,83 @@
+"""Judging any number of pictures: one line a picture, written as it comes, in constant memory."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusionad.data import read_picture
+from diffusionad.errors import ResourceError
+from diffusionad.files import write_bytes
+from diffusionad.inspector import Inspector
+from diffusionad.report.pictures import encode, overlay, to_display
+from diffusionad.report.records import as_record
+from diffusionad.structures import Verdict
+
+__all__ = ["Counts", "predict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many pictures got which verdict."""
+
+    good: int
+    review: int
+    anomalous: int
+    error: int
+
+    @property
+    def total(self) -> int:
+        return self.good + self.review + self.anomalous + self.error
+
+    @property
+    def exit_code(self) -> int:
+        """3 when a picture could not be judged, else 1 when one is anomalous, else 0."""
+        return 3 if self.error else 1 if self.anomalous else 0
+
+
+def predict(
+    inspector: Inspector,
+    pictures: Iterable[Path],
+    out: Path,
+    *,
+    overlays: bool = True,
+    seen: Callable[[Verdict], None] = lambda verdict: None,
+) -> Counts:
+    """Write out/verdicts.jsonl, a line a picture, and out/overlays/<number>_<name>.png; what is written stays.
+
+    Args:
+        inspector: the bundle, opened.
+        pictures: files, taken one at a time.
+        out: folder for the results.
+        overlays: also draw what was found.
+        seen: called with every verdict.
+
+    Raises:
+        ResourceError: the disk is full; the lines written so far are kept.
+    """
+    counts: Counter[str] = Counter()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
+            for number, path in enumerate(pictures):
+                verdict = inspector(path)
+                counts[verdict.verdict] += 1
+                lines.write(json.dumps(as_record(verdict), allow_nan=False) + "\n")
+                lines.flush()
+                if overlays and verdict.anomaly_map is not None:
+                    _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict)
+                seen(verdict)
+    except OSError as error:
+        raise ResourceError(
+            f"{out} cannot be written ({error.strerror}); the verdicts written so far are kept.", code="disk.full"
+        ) from error
+    return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
+
+
+def _draw(path: Path, source: Path, verdict: Verdict) -> None:
+    assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
+    drawn = overlay(to_display(read_picture(source)), verdict.anomaly_map, verdict.threshold, verdict.regions)
+    write_bytes(path, encode(drawn, "png"))

@@ -1,0 +1,42 @@
+"""What a run would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from diffusionad.assembly import build_detector
+from diffusionad.training.data import read_good_pictures
+from diffusionad.training.runs import resolve_run
+
+__all__ = ["plan"]
+
+
+def plan(
+    data: str | Path,
+    *,
+    category: str | None = None,
+    layout: str = "auto",
+    preset: str = "small",
+    max_time: float | None = None,
+    images: int | None = None,
+    seed: int = 0,
+    foreground: str | None = None,
+    settings: Sequence[str] = (),
+    config_file: str | Path | None = None,
+) -> dict[str, Any]:
+    """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
+    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
+    good = read_good_pictures(Path(data), config, layout, category)
+    detector = build_detector(config)
+    return {
+        "training pictures": len(good.training.samples),
+        "validation pictures": len(good.validation.samples),
+        "calibration pictures": len(good.calibration.samples),
+        "unreadable pictures": len(good.unreadable),
+        "foreground": good.kind,
+        "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),
+        "segmenter parameters": sum(weight.numel() for weight in detector.segmenter.parameters()),
+        "config": config.model_dump(mode="json"),
+    }
