@@ -251,7 +251,9 @@ FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "syncing": lambda patch: patch.setattr(
         module, "sync", failing(module.sync, lambda path: path.name == "card.md", full())
     ),
-    "card": lambda patch: patch.setattr(module, "write_text", failing(module.write_text, lambda *_: True, full())),
+    "card": lambda patch: patch.setattr(
+        Path, "write_bytes", failing(Path.write_bytes, lambda path, _: "card.md" in path.name, full())
+    ),
     "making": lambda patch: patch.setattr(
         Path, "mkdir", failing(Path.mkdir, lambda path: path.name.endswith(".new"), full())
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from diffusionad import config as module
 from diffusionad.config import PRESETS, Config, resolve
 from diffusionad.errors import UsageError
 
@@ -41,22 +43,22 @@ def test_unknown_preset_is_named_with_the_nearest_and_the_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "nearest", "known"),
+    ("setting", "unknown", "nearest", "known"),
     [
-        ("trainin.batch=4", "training", "segmenter"),
-        ("training.bach=4", "batch", "max_seconds"),
-        ("denoiser.heds=4", "heads", "multipliers"),
-        ("top_kk=4", "top_k", "seed"),
+        ("trainin.batch=4", "trainin", "training", "segmenter"),
+        ("training.bach=4", "training.bach", "batch", "max_seconds"),
+        ("denoiser.heds=4", "denoiser.heds", "heads", "multipliers"),
+        ("top_kk=4", "top_kk", "top_k", "seed"),
     ],
 )
 def test_unknown_key_is_named_with_the_nearest_and_the_known(
-    tmp_path: Path, setting: str, nearest: str, known: str
+    tmp_path: Path, setting: str, unknown: str, nearest: str, known: str
 ) -> None:
     key, _, value = setting.partition("=")
     file = tmp_path / "settings.toml"
     file.write_text(setting)
     for source in ({"settings": [setting]}, {"overrides": {key: int(value)}}, {"file": file}):
-        with pytest.raises(UsageError, match=f'"{key}": did you mean "{nearest}"') as caught:
+        with pytest.raises(UsageError, match=f'"{unknown}": did you mean "{nearest}"') as caught:
             resolve(**source)
         assert known in str(caught.value)
 
@@ -111,7 +113,7 @@ def test_a_setting_has_the_type_of_its_field(setting: str, section: str, key: st
     ],
 )
 def test_what_cannot_be_is_refused_by_name(setting: str) -> None:
-    with pytest.raises(UsageError, match=setting.partition(".")[0]):
+    with pytest.raises(UsageError, match=re.split("[.=]", setting)[0]):
         resolve(settings=[setting])
 
 
@@ -136,6 +138,25 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert resolve("tiny", settings=["seed=1", "seed=2"]).seed == 2
 
 
+def test_a_file_may_name_its_preset_and_the_callers_wins(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('preset = "tiny"\nseed = 5\n')
+    assert resolve(file=file) == resolve("tiny", settings=["seed=5"])
+    assert resolve("journal", file=file) == resolve("journal", settings=["seed=5"])
+    file.write_text('preset = "tinny"\n')
+    with pytest.raises(UsageError, match='did you mean "tiny"'):
+        resolve(file=file)
+
+
+def test_a_preset_among_the_settings_is_never_only_a_label() -> None:
+    for source in ({"settings": ["preset=tiny"]}, {"overrides": {"preset": "tiny"}}):
+        try:
+            config = resolve(**source)
+        except UsageError:
+            continue
+        assert config == resolve("tiny")
+
+
 def test_a_file_replaces_the_kinds_as_a_whole(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[synthesis.kinds]\nscratch = 1.0\n")
@@ -143,15 +164,16 @@ def test_a_file_replaces_the_kinds_as_a_whole(tmp_path: Path) -> None:
         assert resolve(preset, file=file).synthesis.kinds == {"scratch": 1.0}
 
 
-def test_resolving_leaves_the_table_of_presets_alone() -> None:
-    before = deepcopy(PRESETS)
+def test_resolving_leaves_the_table_of_presets_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = deepcopy(PRESETS)
+    monkeypatch.setattr(module, "PRESETS", table)  # a failure must not spoil the other tests
     for preset in PRESETS:
         resolve(
             preset,
             settings=["synthesis.kinds.scratch=0.25", "training.batch=2", "denoiser.heads=1"],
             overrides={"segmenter.norm": "batch", "data.shift": 0.5},
         )
-    assert before == PRESETS
+    assert table == PRESETS
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
@@ -180,6 +202,26 @@ def test_the_size_step_serves_both_networks() -> None:
         config = resolve(settings=settings)
         for network, levels in ((config.denoiser, 4), (config.segmenter, 5)):
             assert config.size_step % (network.patch * 2 ** (levels - 1)) == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["denoiser.multipliers=[]"],
+        ["segmenter.widths=[]"],
+        ["denoiser.attention_levels=[4]"],
+        ["denoiser.width=33"],
+        ["denoiser.groups=5"],
+        ["denoiser.heads=3"],
+        ["denoiser.width=8", "denoiser.heads=16", "denoiser.attention_levels=[0]"],
+        ["segmenter.widths=[12, 24]"],
+    ],
+    ids=" ".join,
+)
+def test_networks_that_cannot_be_built_or_run_are_refused_with_the_settings(settings: list[str]) -> None:
+    """The last but one: 16 heads share the 32 channels of the last level, not the 8 of level 0."""
+    with pytest.raises(UsageError, match=settings[0].partition(".")[0]):
+        resolve(settings=settings)
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:

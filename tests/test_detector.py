@@ -38,7 +38,7 @@ def shaken(detector: Detector, seed: int = 1) -> Detector:
     with torch.no_grad():
         for weight in detector.parameters():
             if not weight.any():
-                weight.copy_(0.3 * torch.randn(weight.shape, generator=chance))
+                weight.copy_(0.1 * torch.randn(weight.shape, generator=chance))
     return detector.eval()
 
 

@@ -93,7 +93,9 @@ def test_networks_that_answer_nan_judge_nothing(inspector: Inspector, pictures: 
     assert (verdict.verdict, verdict.error_code) == ("error", "picture.nonfinite")
 
 
-def test_the_verdict_follows_the_threshold_and_outlines_what_it_found(inspector: Inspector, pictures: list[Path]) -> None:
+def test_the_verdict_follows_the_threshold_and_outlines_what_it_found(
+    inspector: Inspector, pictures: list[Path]
+) -> None:
     for path in pictures:
         verdict = inspector(path)
         assert verdict.threshold is not None

@@ -11,14 +11,17 @@ import pytest
 
 import diffusionad
 
-MODULES = sorted(m.name for m in pkgutil.walk_packages(diffusionad.__path__, "diffusionad.") if "__main__" not in m.name)
+MODULES = sorted(
+    m.name for m in pkgutil.walk_packages(diffusionad.__path__, "diffusionad.") if "__main__" not in m.name
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_lists_what_it_offers_in_order(name: str) -> None:
     module = importlib.import_module(name)
     offered = getattr(module, "__all__", [])
-    assert list(offered) == sorted(offered, key=lambda word: (word.upper() != word, not word[0].isupper(), word))
+    order = sorted(offered, key=lambda word: (word.upper() != word, not word[0].isupper(), word))
+    assert list(offered) == order
     assert all(hasattr(module, word) for word in offered)
     assert module.__doc__
 

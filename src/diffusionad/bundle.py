@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from diffusionad.calibration import Calibration, from_json
 from diffusionad.config import Config
 from diffusionad.errors import BundleError, CalibrationError
-from diffusionad.files import file_hash, sync, write_json, write_text
+from diffusionad.files import file_hash, refused, sync, write_json, write_text
 from diffusionad.version import __version__
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
@@ -105,11 +105,12 @@ def write_bundle(
 
 def recalibrate(bundle: Bundle, calibration: Calibration) -> Bundle:
     """The same model with another threshold, in the same folder. Raises ResourceError."""
-    with _Replacement(bundle.folder) as made:
+    folder = bundle.folder.resolve()
+    with _Replacement(folder) as made:
         for name in ("model.safetensors", "model.onnx", "config.json"):
-            shutil.copyfile(bundle.folder / name, made / name)
+            shutil.copyfile(folder / name, made / name)
         _write_promise(made, bundle.config, bundle.origin, calibration)
-    return load_bundle(bundle.folder)
+    return load_bundle(folder)
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -118,6 +119,15 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         BundleError: not a bundle, a file missing or changed, or written by a newer version.
     """
+    _recover(folder)
+    settings = _read_json(folder, "config.json")
+    schema = settings.get("schema_version") if isinstance(settings, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA_VERSION:
+        raise BundleError(
+            f"The bundle {folder} has schema version {schema}; diffusionad {__version__} reads up to {SCHEMA_VERSION}: "
+            "install a newer diffusionad.",
+            code="bundle.newer",
+        )
     manifest = _read_json(folder, "manifest.json")
     if not isinstance(manifest, dict) or set(manifest) != set(_CONTENT):
         raise BundleError(
@@ -131,14 +141,6 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{name} in the bundle {folder} is not what was written there (its sha256 differs): copy it anew.",
                 code="bundle.changed",
             )
-    settings = _read_json(folder, "config.json")
-    schema = settings.get("schema_version") if isinstance(settings, dict) else None
-    if not isinstance(schema, int) or schema > SCHEMA_VERSION:
-        raise BundleError(
-            f"The bundle {folder} has schema version {schema}; diffusionad {__version__} reads up to {SCHEMA_VERSION}: "
-            "install a newer diffusionad.",
-            code="bundle.newer",
-        )
     try:
         config = Config.model_validate(settings["config"])
         origin = Origin(**{**settings["origin"], "hashes": tuple(settings["origin"]["hashes"])})
@@ -155,30 +157,56 @@ class _Replacement:
     """A folder made beside the real one; takes its place when everything inside went well."""
 
     def __init__(self, folder: Path) -> None:
+        folder = folder.resolve()  # through links, and "." would be gone after the swap
         self._folder = folder
         self._made = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-        self._old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        self._old = _set_aside(folder)
 
     def __enter__(self) -> Path:
-        shutil.rmtree(self._made, ignore_errors=True)
-        self._made.mkdir(parents=True)
+        try:
+            _recover(self._folder)
+            shutil.rmtree(self._made, ignore_errors=True)
+            self._made.mkdir(parents=True)
+        except OSError as error:
+            raise refused(self._folder, error) from error
         return self._made
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
-            if kind is not None:
-                return
-            write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
-            for name in _CONTENT:
-                sync(self._made / name)
-            sync(self._made)
-            if self._folder.exists():
-                self._folder.replace(self._old)
-            self._made.replace(self._folder)
-            sync(self._folder.parent)
-            shutil.rmtree(self._old, ignore_errors=True)
+            if kind is None:
+                self._take_place()
+        except OSError as failure:
+            error = failure
         finally:
             shutil.rmtree(self._made, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise refused(self._folder, error) from error
+
+    def _take_place(self) -> None:
+        write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
+        for name in _CONTENT:
+            sync(self._made / name)
+        sync(self._made)
+        shutil.rmtree(self._old, ignore_errors=True)
+        if self._folder.exists():
+            self._folder.replace(self._old)
+        try:
+            self._made.replace(self._folder)
+        except OSError:
+            _recover(self._folder)
+            raise
+        sync(self._folder.parent)
+        shutil.rmtree(self._old, ignore_errors=True)
+
+
+def _set_aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _recover(folder: Path) -> None:
+    """Bring back what a crash between two renames had set aside."""
+    if not folder.exists() and _set_aside(folder).is_dir():
+        _set_aside(folder).replace(folder)
 
 
 def _write_settings(folder: Path, config: Config, origin: Origin) -> None:

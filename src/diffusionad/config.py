@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,11 +29,12 @@ __all__ = [
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+Levels = Annotated[tuple[Positive, ...], Field(min_length=1)]
 Kind = Literal["texture", "rearranged", "scratch", "patch", "tone", "smear", "warp"]
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSettings(_Closed):
@@ -49,6 +52,14 @@ class DataSettings(_Closed):
     """Largest shift of a training picture, as a share of its side."""
     light: Share = 0.05
     """Largest change of a training picture's brightness and contrast."""
+
+    @model_validator(mode="after")
+    def _something_trains(self) -> DataSettings:
+        if self.calibration_share == 0 or self.validation_share + self.calibration_share > 0.8:
+            raise ValueError(
+                "calibration_share is above 0, and with validation_share at most 0.8: the rest is trained on"
+            )
+        return self
 
 
 class SynthesisSettings(_Closed):
@@ -84,11 +95,11 @@ class DiffusionSettings(_Closed):
     steps: Positive = 1000
     beta_start: float = Field(1e-4, gt=0, lt=1)
     beta_end: float = Field(2e-2, gt=0, lt=1)
-    prediction: Literal["eps", "x0"] = "eps"
+    prediction: Literal["eps", "x0"] = "x0"
     """What the denoiser's output means: the noise (paper) or the clean image."""
-    fine_range: tuple[int, int] = (0, 448)
+    fine_range: tuple[int, int] = (0, 438)
     """Training draws the fine step from [low, high)."""
-    coarse_range: tuple[int, int] = (448, 1000)
+    coarse_range: tuple[int, int] = (438, 1000)
     """Training draws the coarse step from [low, high)."""
     t_fine: int = 331
     t_coarse: int = 530
@@ -110,7 +121,7 @@ class DenoiserSettings(_Closed):
     """The denoising U-Net."""
 
     width: Positive = 32
-    multipliers: tuple[Positive, ...] = (1, 2, 2, 4)
+    multipliers: Levels = (1, 2, 2, 4)
     blocks: Positive = 1
     attention_levels: tuple[int, ...] = (2,)
     heads: Positive = 4
@@ -118,26 +129,45 @@ class DenoiserSettings(_Closed):
     embedding: Literal["additive", "scale_shift"] = "scale_shift"
     groups: Positive = 8
 
+    @model_validator(mode="after")
+    def _parts_divide(self) -> DenoiserSettings:
+        deepest = len(self.multipliers) - 1
+        if not all(0 <= level <= deepest for level in self.attention_levels):
+            raise ValueError(f"attention_levels lie in 0..{deepest}")
+        if self.width % 2 or self.width % min(self.groups, self.width):
+            raise ValueError(f"width {self.width} must be even and a multiple of {self.groups} groups")
+        for level in (*self.attention_levels, deepest):
+            channels = self.width * self.multipliers[level]
+            if channels % self.heads:
+                raise ValueError(f"the {channels} channels of level {level} cannot be shared by {self.heads} heads")
+        return self
+
 
 class SegmenterSettings(_Closed):
     """The segmentation U-Net."""
 
-    widths: tuple[Positive, ...] = (24, 32, 64, 96, 96)
+    widths: Levels = (24, 32, 64, 96, 96)
     patch: Positive = 2
     norm: Literal["batch", "group"] = "group"
     difference: bool = True
     """Also show it |picture - reconstruction|; the paper shows the two alone."""
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> SegmenterSettings:
+        if self.norm == "group" and any(width % min(8, width) for width in self.widths):
+            raise ValueError("widths must be multiples of 8, the groups of its group norm")
+        return self
 
 
 class LossSettings(_Closed):
     """L = noise + map (METHOD section 2)."""
 
     alpha: Share = 0.5
-    gamma: float = Field(4.0, ge=0)
+    gamma: float = Field(4.0, ge=1)
     focal_weight: float = Field(5.0, ge=0)
     snr_cap: float = Field(5.0, gt=0)
     """Weight of a step in the noise loss, in signal-to-noise ratio, when the network predicts x0 (Hang et al. 2023)."""
-    repair_weight: float = Field(0.0, ge=0)
+    repair_weight: float = Field(1.0, ge=0)
     """Weight of the noise loss on synthetic samples against their clean image; 0 in the paper."""
 
 
@@ -167,7 +197,7 @@ class Config(_Closed):
     """Everything that decides what is trained; saved with every run and bundle."""
 
     preset: str = "small"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataSettings = DataSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     diffusion: DiffusionSettings = DiffusionSettings()
@@ -190,7 +220,7 @@ class Config(_Closed):
         """The working size must be a multiple of this many pixels."""
         denoiser = self.denoiser.patch * 2 ** (len(self.denoiser.multipliers) - 1)
         segmenter = self.segmenter.patch * 2 ** (len(self.segmenter.widths) - 1)
-        return int(max(denoiser, segmenter))
+        return math.lcm(denoiser, segmenter)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -218,7 +248,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "segmenter": {"widths": (64, 128, 256, 512, 512, 512), "patch": 1, "norm": "batch", "difference": False},
         "synthesis": {"kinds": {"texture": 1.0, "rearranged": 1.0}},
-        "diffusion": {"prediction": "eps"},
+        "diffusion": {"prediction": "eps", "guidance_weight": 0.508},
         "loss": {"repair_weight": 0.0},
         "data": {"shift": 0.0, "light": 0.0},
         "training": {"batch": 16, "denoiser_rate": 1e-4, "segmenter_rate": 1e-5, "images": 600_000},
@@ -228,7 +258,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def resolve(
-    preset: str = "small",
+    preset: str | None = None,
     *,
     file: Path | None = None,
     settings: Sequence[str] = (),
@@ -236,19 +266,24 @@ def resolve(
 ) -> Config:
     """The complete configuration: preset, then TOML file, then `section.key=value`, then overrides by dotted name.
 
+    The preset is the one given, else the file's `preset`, else small.
+
     Raises:
         UsageError: unknown preset, key or impossible value; the message names the known ones.
     """
+    written = _read_toml(file) if file is not None else {}
+    preset = preset or str(written.get("preset", "small"))
     if preset not in PRESETS:
         raise UsageError(f'Unknown preset "{preset}"{_nearest(preset, PRESETS)} Known presets: {", ".join(PRESETS)}.')
-    tree: dict[str, Any] = {"preset": preset}
-    _merge(tree, PRESETS[preset])
-    if file is not None:
-        _merge(tree, _read_toml(file))
+    tree: dict[str, Any] = {}
+    for layer in (PRESETS[preset], written, {"preset": preset}):
+        _merge(tree, layer)
     for assignment in settings:
         key, separator, text = assignment.partition("=")
         if not separator:
             raise UsageError(f'"{assignment}" is not a setting: write section.key=value, such as training.batch=4.')
+        if key.strip() == "preset":
+            raise UsageError(f"The preset is not a setting: give --preset {text.strip()}.")
         _put(tree, key.strip(), _value(text.strip()))
     for key, value in (overrides or {}).items():
         _put(tree, key, value)
@@ -288,7 +323,7 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
         if key != "kinds" and isinstance(value, Mapping) and isinstance(tree.get(key), dict):
             _merge(tree[key], value)
         else:
-            tree[key] = dict(value) if isinstance(value, Mapping) else value
+            tree[key] = deepcopy(value)
 
 
 def _explain(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""The detector: both networks and the fixed noise, from an image to a map (METHOD: Fig. 2 of the paper)."""
+"""The detector: both networks and the fixed noise, from an image to a map (METHOD: Fig. 3 of the paper)."""
 
 from __future__ import annotations
 

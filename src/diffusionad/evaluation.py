@@ -91,7 +91,8 @@ def evaluate(
     tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
     gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
     for number, sample in enumerate(chosen, 1):
-        _judge(inspector, sample, tally, gallery, out)
+        drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
+        _judge(inspector, sample, tally, gallery, drawn)
         line(f"{number}/{len(chosen)} pictures", True)
     evaluation = _summary(inspector, tally)
     write_json(out / "metrics.json", asdict(evaluation))
@@ -100,7 +101,7 @@ def evaluate(
     return evaluation
 
 
-def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, out: Path) -> None:
+def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
     verdict = inspector(sample.path)
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
@@ -129,7 +130,7 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             true_mask,
         )
     )
-    _write_overlay(out / "overlays" / sample.defect / f"{sample.path.stem}.png", picture, verdict)
+    _write_overlay(drawn, picture, verdict)
 
 
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict) -> None:

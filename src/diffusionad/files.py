@@ -6,13 +6,14 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from diffusionad.errors import ResourceError
 
-__all__ = ["file_hash", "sync", "write_bytes", "write_file", "write_json", "write_text"]
+__all__ = ["file_hash", "refused", "sync", "write_bytes", "write_file", "write_json", "write_text"]
 
 
 def write_file(path: Path, fill: Callable[[Path], None]) -> None:
@@ -29,15 +30,21 @@ def write_file(path: Path, fill: Callable[[Path], None]) -> None:
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise ResourceError(
-                f"The disk is full: {path} could not be written. The file that stood there before is kept; "
-                "free some space and run the same command again.",
-                code="disk.full",
-            ) from error
-        raise ResourceError(f"{path} cannot be written: {error.strerror or error}.", code="disk.refused") from error
+        raise refused(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def refused(path: Path, error: OSError) -> ResourceError:
+    """What to tell a person when the system will not write `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ResourceError(
+            f"The disk is full: {path} could not be written. What stood there before is kept; "
+            "free some space and run the same command again.",
+            code="disk.full",
+        )
+    return ResourceError(f"{path} cannot be written: {error.strerror or error}.", code="disk.refused")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.data import read_picture, resize
-from diffusionad.errors import BundleError, PictureError, UsageError
+from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
 from diffusionad.scoring import find_regions, image_score, top_k_for
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Verdict
 from diffusionad.tensors import to_image, to_picture
 
-__all__ = ["Backend", "Inspector", "Runtime"]
+__all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
 
 Runtime = Literal["onnx", "torch"]
 
@@ -54,7 +54,8 @@ class Inspector:
 
         Raises:
             BundleError: the bundle is damaged, incomplete or too new.
-            UsageError: unknown runtime, or torch is not installed.
+            UsageError: unknown runtime.
+            ResourceError: torch is not installed.
         """
         bundle = load_bundle(Path(folder))
         if runtime == "onnx":
@@ -167,7 +168,9 @@ def _torch_backend(bundle: Bundle) -> Backend:
     try:
         from diffusionad.assembly import TorchBackend
     except ImportError:
-        raise UsageError('The torch runtime needs torch: pip install "diffusionad[train]".') from None
+        raise ResourceError(
+            'The torch runtime needs torch: pip install "diffusionad[train]".', code="extra.missing"
+        ) from None
     return TorchBackend(bundle.config, bundle.weights)
 
 

@@ -1,4 +1,4 @@
-"""Losses (METHOD section 2: paper Eq. 6 and 8, journal version of the noise loss)."""
+"""Losses (METHOD section 2: paper Eq. 6 and 7, journal version of the noise loss)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def focal(logits: Tensor, true_mask: Tensor, *, alpha: float, gamma: float) -> T
 
 
 def map_loss(logits: Tensor, true_mask: Tensor, *, alpha: float, gamma: float, focal_weight: float) -> Tensor:
-    """L_mask = SmoothL1(M_hat, M) + focal_weight * focal(M_hat, M) (Eq. 8)."""
+    """L_mask = SmoothL1(M_hat, M) + focal_weight * focal(M_hat, M) (Eq. 7)."""
     smooth = F.smooth_l1_loss(to_map(logits), true_mask.to(logits.dtype))
     return smooth + focal_weight * focal(logits, true_mask, alpha=alpha, gamma=gamma)

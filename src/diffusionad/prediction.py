@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffusionad.data import read_picture
-from diffusionad.errors import ResourceError
-from diffusionad.files import write_bytes
+from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
 from diffusionad.report.records import as_record
@@ -34,8 +33,8 @@ class Counts:
 
     @property
     def exit_code(self) -> int:
-        """3 when a picture could not be judged, else 1 when one is anomalous, else 0."""
-        return 3 if self.error else 1 if self.anomalous else 0
+        """3 when a picture could not be judged, else 1 when one is anomalous or to be reviewed, else 0."""
+        return 3 if self.error else 1 if self.anomalous or self.review else 0
 
 
 def predict(
@@ -70,10 +69,10 @@ def predict(
                 if overlays and verdict.anomaly_map is not None:
                     _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict)
                 seen(verdict)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise ResourceError(
-            f"{out} cannot be written ({error.strerror}); the verdicts written so far are kept.", code="disk.full"
-        ) from error
+        raise refused(out / "verdicts.jsonl", error) from error
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
 
 

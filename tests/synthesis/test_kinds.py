@@ -89,12 +89,13 @@ def test_patch_moves_pixels_without_changing_them() -> None:
 
 
 def test_smear_loses_structure() -> None:
+    def variation(image: Image) -> float:
+        return float(sum(np.abs(np.diff(image, axis=axis)).sum() for axis in (1, 2)))
+
     image = part()
-    for seed in range(8):
-        content = made("smear", seed, image).content
-        assert np.abs(np.diff(content, axis=2)).sum() < 0.97 * np.abs(np.diff(image, axis=2)).sum() or (
-            np.abs(np.diff(content, axis=1)).sum() < 0.97 * np.abs(np.diff(image, axis=1)).sum()
-        )
+    left = [variation(made("smear", seed, image).content) / variation(image) for seed in range(20)]
+    assert max(left) <= 1.01  # bytes are rounded
+    assert np.median(left) < 0.95
 
 
 def test_scratches_are_thin_and_tones_are_soft() -> None:

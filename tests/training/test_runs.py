@@ -27,7 +27,7 @@ from diffusionad.errors import (
     UsageError,
 )
 from diffusionad.inspector import Inspector
-from diffusionad.training import loop, plan, runs
+from diffusionad.training import loop, plan, runs, session
 
 SMALL = (
     "data.size=[32, 32]",
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_pictures(
 
 
 def test_a_full_disk_keeps_the_last_state(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = runs.save_state
+    saved = session.save_state
     count = []
 
     def save(*given: object) -> None:
@@ -158,7 +158,7 @@ def test_a_full_disk_keeps_the_last_state(data: Path, tmp_path: Path, monkeypatc
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(runs, "save_state", save)
+    monkeypatch.setattr(session, "save_state", save)
     with pytest.raises(ResourceError, match="disk is full"):
         train(data, tmp_path, preset="tiny", images=64, settings=(*SMALL, "training.checkpoint_seconds=1e-9"))
     monkeypatch.undo()
@@ -190,7 +190,7 @@ def test_too_few_pictures_are_refused_with_the_reason(tmp_path: Path, count: int
     folder.mkdir()
     for index in range(count):
         Image.new("RGB", (40, 40), (index, 9, 9)).save(folder / f"{index}.png")
-    with pytest.raises(Exception) as caught:  # noqa: B017
+    with pytest.raises(Exception) as caught:
         train(folder, tmp_path / "run", preset="tiny", images=8, settings=SMALL)
     assert getattr(caught.value, "exit_code", None) == 2
     if found:

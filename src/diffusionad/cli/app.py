@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
@@ -15,8 +16,8 @@ __all__ = ["app", "main"]
 
 _HELP = """Learns from pictures of good parts only, then finds and outlines defects.
 
-Exit codes: 0 all good, 1 something anomalous, 2 wrong use or unusable input, 3 finished but some pictures could not be
-judged, 4 the machine or the training failed, 130 interrupted.
+Exit codes: 0 all good, 1 something anomalous or to review, 2 wrong use or unusable input,
+3 finished but some pictures could not be judged, 4 the machine or the training failed, 130 interrupted.
 """
 
 app = App(name="diffusionad", help=_HELP, version=__version__)
@@ -42,6 +43,10 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         screen.error("interrupted", "Interrupted.")
         code = 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader of our output has gone
         code = 0
+    except Exception as error:
+        traceback.print_exc()
+        screen.error("internal", f"This is a fault of diffusionad, please report it: {type(error).__name__}: {error}")
+        code = 4
     sys.exit(code if isinstance(code, int) else 0)

@@ -101,8 +101,8 @@ def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
     screen.table(["defect", *(name.replace("_", " ") for name in names)], rows)
     if result.threshold is not None:
         screen.say(
-            f"At the stored threshold {result.threshold:.4f}: {result.overkill[0]} of {result.overkill[1]} good pictures"
-            f" rejected, {result.escapes[0]} of {result.escapes[1]} defective ones passed."
+            f"At the threshold {result.threshold:.4f}: {result.overkill[0]} of {result.overkill[1]} good pictures "
+            f"rejected, {result.escapes[0]} of {result.escapes[1]} defective ones passed."
         )
     for path, reason in result.unjudged:
         screen.say(f"not judged: {path}: {reason}")
@@ -112,7 +112,7 @@ def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
 def predict(bundle: Path, paths: list[str], /, *, out: Path, overlays: bool = True, json: Json = False) -> int:
     """Judge pictures: files, folders (searched whole) and globs. Writes OUT/verdicts.jsonl and OUT/overlays.
 
-    Exit code 0: all good, 1: something anomalous, 3: some pictures could not be judged (never counted as good).
+    Exit code 0: all good, 1: something anomalous or to review, 3: some could not be judged (never counted as good).
 
     Example: diffusionad predict runs/part/bundle ./new "shift2/*.png" --out verdicts
 

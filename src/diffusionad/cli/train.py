@@ -17,14 +17,14 @@ def train(
     data: Path,
     *,
     out: Path,
-    preset: str = "small",
+    preset: str | None = None,
     max_time: str | None = None,
     images: int | None = None,
     category: str | None = None,
     layout: str = "auto",
     textures: Path | None = None,
     foreground: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     devices: int = 1,
     num_nodes: int = 1,
@@ -40,14 +40,14 @@ def train(
     Args:
         data: Folder of good pictures, or a data set in a known layout.
         out: Folder of the run; the bundle will be OUT/bundle.
-        preset: tiny, small, base or journal.
+        preset: tiny, small, base or journal; without it, what CONFIG says, else small.
         max_time: How long to train: 20m, 90s, 1h30m. Without it, what the preset says.
         images: See that many images instead of training for a time: repeatable to the bit.
         category: Which one, where a data set has several.
         layout: auto, folder or mvtec.
         textures: Folder of texture pictures for synthetic defects; without it textures are drawn.
         foreground: auto, whole, or a folder of masks that say where the object is.
-        seed: Decides every draw.
+        seed: Decides every draw; without it, what CONFIG says, else 0.
         device: Where to compute.
         devices: Processes on each node.
         num_nodes: Nodes.

@@ -73,9 +73,14 @@ class Synthesizer:
                 best, change_of_best = SyntheticPair(image, true_mask, kind), change
             if change > VISIBLE:
                 break
-        if best is None:
-            best = SyntheticPair(-normal, np.ones(normal.shape[1:], dtype=np.bool_), "inverted")
-        return best
+        return best if best is not None else _inverted(normal, foreground)
+
+
+def _inverted(normal: Image, foreground: BoolMap | None) -> SyntheticPair:
+    """What is planted when no draw falls on the foreground: all of it, half the range brighter or darker."""
+    part = np.ones(normal.shape[1:], dtype=np.bool_) if foreground is None or not foreground.any() else foreground
+    moved = np.where(normal > 0, normal - 1, normal + 1)
+    return SyntheticPair(np.where(part, moved, normal).astype(np.float32), part.copy(), "inverted")
 
 
 def _random_part(rng: np.random.Generator, size: tuple[int, ...]) -> BoolMap:

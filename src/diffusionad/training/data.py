@@ -138,7 +138,7 @@ def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]
     """Training, validation and calibration indices, by the seed alone."""
     order = generator(config.seed, "split", count).permutation(count).tolist()
     chosen = min(16, max(1, round(count * config.data.validation_share)))
-    held = round(count * config.data.calibration_share)
+    held = max(1, round(count * config.data.calibration_share))
     return sorted(order[chosen + held :]), sorted(order[:chosen]), sorted(order[chosen : chosen + held])
 
 

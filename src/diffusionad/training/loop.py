@@ -42,8 +42,11 @@ class Clock:
         """Share of the run that is done; the same on every process."""
         by_images = progress.images / self.settings.images if self.settings.images else 0.0
         by_time = progress.seconds / self.settings.max_seconds if self.settings.max_seconds else 0.0
-        share = max(by_images, by_time)
-        return float(self.fabric.broadcast(share)) if self.fabric.world_size > 1 else share
+        return self.agreed(max(by_images, by_time))
+
+    def agreed(self, value: float) -> float:
+        """The first process's value, so that all of them go on and stop together."""
+        return float(self.fabric.broadcast(value)) if self.fabric.world_size > 1 else value
 
 
 def rate_at(share: float, images: int, warmup_images: int) -> float:
@@ -98,7 +101,7 @@ def run(
         if clock.share(progress) * settings.validations >= progress.validations + 1:
             validate()
             progress.seconds = time.monotonic() - started
-        if watch.stop_asked():
+        if clock.agreed(watch.stop_asked()):
             return False
     return True
 

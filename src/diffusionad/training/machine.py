@@ -45,7 +45,8 @@ def open_fabric(device: str, devices: int, num_nodes: int, settings: TrainingSet
 
 def _keep_freed_memory() -> None:
     """Let the allocator keep large freed blocks: given back, every step pays page faults for them, 15-25 % of its time
-    (measured on two cores, glibc). Peak memory stays the same."""
+    (measured on two cores, glibc). Peak memory stays the same.
+    """
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)  # absent outside glibc
     if adjust is not None:

@@ -5,32 +5,28 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from diffusionad.assembly import build_detector, build_pairs
-from diffusionad.bundle import Bundle, Origin, recalibrate, write_bundle
-from diffusionad.calibration import Calibration, calibrate
+from diffusionad.assembly import build_detector
+from diffusionad.bundle import Bundle, Origin, load_bundle, write_bundle
+from diffusionad.calibration import calibrate
 from diffusionad.config import Config, resolve
 from diffusionad.detector import Detector
-from diffusionad.errors import InterruptedRun, UsageError
+from diffusionad.errors import BundleError, UsageError
 from diffusionad.export import to_onnx
-from diffusionad.files import write_json
-from diffusionad.inspector import Inspector
+from diffusionad.inspector import Inspector, OnnxBackend
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
-from diffusionad.training.loop import run
 from diffusionad.training.machine import open_fabric
-from diffusionad.training.state import Averaged, Progress, load_state, save_state, save_weights
-from diffusionad.training.step import TrainingStep
-from diffusionad.training.strip import write_strip
-from diffusionad.training.validation import HeldOut, Score
-from diffusionad.training.watch import Line, StopSignal, TrainingWatch
+from diffusionad.training.session import Session
+from diffusionad.training.state import Progress
+from diffusionad.training.validation import Score
+from diffusionad.training.watch import Line
+from diffusionad.version import __version__
 
 __all__ = ["TrainedRun", "train"]
 
@@ -61,13 +57,13 @@ def train(
     data: str | Path,
     out: str | Path,
     *,
-    preset: str = "small",
+    preset: str | None = None,
     max_time: float | None = None,
     images: int | None = None,
     category: str | None = None,
     layout: str = "auto",
     textures: str | Path | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "auto",
     devices: int = 1,
     num_nodes: int = 1,
@@ -81,13 +77,13 @@ def train(
     Args:
         data: folder of good pictures, or a data set in a known layout.
         out: the run's folder; a run already there is resumed.
-        preset: tiny, small, base or journal.
+        preset: tiny, small, base or journal; None: the file's, else small.
         max_time: seconds of training; None: the preset's.
         images: images to see instead; repeatable to the bit.
         category: which one, where a data set has several.
         layout: auto or one of the known layouts.
         textures: folder of texture pictures for synthetic defects; None draws them.
-        seed: decides every draw.
+        seed: decides every draw; None: the file's, else 0.
         device: auto, cpu or cuda.
         devices, num_nodes: processes a node, and nodes.
         foreground: auto, whole or a folder of masks; None: the configuration's.
@@ -107,31 +103,30 @@ def train(
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
     with _alone(folder, fabric):
-        write_json(folder / "config.json", config.model_dump(mode="json"))
         line(_opening(good, config, fabric), False)
-        progress, score, weights = _fit(fabric, folder, config, good, drawn, line)
-        fabric.barrier()
-        if fabric.is_global_zero:
+        session = Session(fabric, folder, config, good, drawn, line)
+        before, score, progress = session.progress.images, session.fit(), session.progress
+        if fabric.is_global_zero and not (progress.images == before and _is_bundle(folder / "bundle")):
             line("Writing the bundle and calibrating.", False)
-            _finish(folder, config, good, progress, score, weights, str(fabric.device), Path(data))
+            _finish(folder, session, config, good, _origin(Path(data), good, progress, score, str(fabric.device)))
         fabric.barrier()
-    bundle = Inspector.load(folder / "bundle").bundle
+    bundle = load_bundle(folder / "bundle")
     return TrainedRun(
         folder, bundle, score, progress.images, progress.seconds, _warnings(good, bundle), tuple(good.unreadable)
     )
 
 
 def resolve_run(
-    preset: str,
+    preset: str | None,
     max_time: float | None,
     images: int | None,
-    seed: int,
+    seed: int | None,
     foreground: str | None,
     settings: Sequence[str],
     config_file: str | Path | None,
 ) -> Config:
     """The configuration of a run; `images` takes the place of the preset's time limit and the other way round."""
-    overrides: dict[str, Any] = {"seed": seed}
+    overrides: dict[str, Any] = {} if seed is None else {"seed": seed}
     if foreground is not None:
         overrides["data.foreground"] = foreground
     if images is not None:
@@ -141,94 +136,30 @@ def resolve_run(
     return resolve(preset, file=Path(config_file) if config_file else None, settings=settings, overrides=overrides)
 
 
-def _fit(
-    fabric: Fabric, folder: Path, config: Config, good: GoodPictures, textures: Sequence[Any], line: Line
-) -> tuple[Progress, Score, Path]:
-    """Train from the start or from the saved state; the weights chosen on held-out pictures are in a file."""
-    detector = build_detector(config)
-    bare = TrainingStep(detector, config.diffusion, config.loss)
-    settings = config.training
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(detector.denoiser.parameters()), "base_rate": settings.denoiser_rate},
-            {"params": list(detector.segmenter.parameters()), "base_rate": settings.segmenter_rate},
-        ],
-        lr=settings.denoiser_rate,
-        betas=(0.9, 0.99),
-        weight_decay=settings.decay,
-    )
-    averaged = Averaged(detector, settings.ema_images)
-    state, best = folder / "state.safetensors", folder / "best.safetensors"
-    key = _run_key(config, good)
-    progress = load_state(state, detector, averaged, optimizer, key) if state.exists() else Progress()
-    if progress.images:
-        line(f"Resuming after {progress.images} images.", False)
-    step, wrapped = fabric.setup(bare, optimizer)
-    averaged.to(fabric.device)
-    held_out = _held_out(config, good, textures)
-    candidate = build_detector(config).to(fabric.device).eval()
-
-    def save() -> None:
-        if fabric.is_global_zero:
-            save_state(state, detector, averaged, optimizer, progress, key)
-
-    def draw(images: int) -> None:
-        if fabric.is_global_zero:
-            candidate.load_state_dict(averaged.tensors)
-            write_strip(folder / "strips" / f"{images:08d}.png", candidate, held_out.shown, fabric.device)
-
-    def validate() -> None:
-        candidate.load_state_dict(averaged.tensors)
-        score = held_out.score(candidate, fabric.device)
-        progress.validations += 1
-        progress.history.append((progress.images, score.total))
-        if score.total > progress.best_score:
-            progress.best_score, progress.best_images = score.total, progress.images
-            if fabric.is_global_zero:
-                save_weights(best, averaged.tensors)
-        watch.event(images=progress.images, held_out_image_auroc=score.image_auroc, held_out_pixel_ap=score.pixel_ap)
-        line(
-            f"{progress.images:>7} images  on planted defects: image AUROC {score.image_auroc:.4f}, "
-            f"pixel AP {score.pixel_ap:.4f}",
-            False,
-        )
-
-    with StopSignal() as stop:
-        watch = TrainingWatch(folder, settings, save=save, draw=draw, line=line, stop=lambda: stop.asked)
-        pairs = build_pairs(config, good.training.pictures, good.training.foregrounds, textures, "pair")
-        names = [str(sample.path) for sample in good.training.samples]
-        done = run(fabric, step, wrapped, averaged, pairs, progress, settings, watch, validate, names.__getitem__)
-        if done and [progress.images] != [images for images, _ in progress.history[-1:]]:
-            validate()
-        save()
-        draw(progress.images)
-    if not done:
-        raise InterruptedRun(
-            f"Stopped after {progress.images} images; everything is saved in {folder}. Run the same command to resume."
-        )
-    candidate.load_state_dict(load_file(best))
-    return progress, held_out.score(candidate, fabric.device), best
-
-
-def _finish(
-    folder: Path,
-    config: Config,
-    good: GoodPictures,
-    progress: Progress,
-    score: Score,
-    weights: Path,
-    device: str,
-    data: Path,
-) -> None:
-    """Export, write the bundle, then calibrate it with scores from the very file that will judge."""
+def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, origin: Origin) -> None:
+    """Export, calibrate with scores from the very file that will judge, and write the bundle, whole or not at all."""
     detector: Detector = build_detector(config).eval()
-    detector.load_state_dict(load_file(weights))
+    detector.load_state_dict(load_file(session.weights))
     onnx = folder / "model.onnx"
     to_onnx(detector, onnx)
-    sample = good.training.samples[0]
-    origin = Origin(
+    uncalibrated = Bundle(folder, __version__, config, origin, None, "")
+    inspector = Inspector(uncalibrated, OnnxBackend(onnx))
+    scores = [inspector.outcome(picture).image_score for picture in good.calibration.pictures]
+    write_bundle(
+        folder / "bundle",
+        config=config,
+        origin=origin,
+        calibration=calibrate(scores),
+        weights=session.weights,
+        onnx=onnx,
+    )
+    onnx.unlink()
+
+
+def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, device: str) -> Origin:
+    return Origin(
         data=data.resolve().name,
-        category=sample.category,
+        category=good.training.samples[0].category,
         trained=len(good.training.samples),
         validated=len(good.validation.samples),
         foreground=good.kind,
@@ -239,28 +170,14 @@ def _finish(
         pixel_ap=score.pixel_ap,
         hashes=tuple(good.hashes),
     )
-    bundle = write_bundle(folder / "bundle", config=config, origin=origin, calibration=None, weights=weights, onnx=onnx)
-    onnx.unlink()
-    inspector = Inspector.load(folder / "bundle")
-    scores = [inspector.outcome(picture).image_score for picture in good.calibration.pictures]
-    recalibrate(bundle, _threshold(scores, len(good.training.samples) + len(scores)))
 
 
-def _threshold(scores: list[float], pictures: int) -> Calibration:
-    """Split-conformal at 1 %; with fewer than 30 good pictures in all, no promise."""
-    calibration = calibrate(scores)
-    return calibration if pictures >= ENOUGH else replace(calibration, promised=None)
-
-
-def _held_out(config: Config, good: GoodPictures, textures: Sequence[Any]) -> HeldOut:
-    pairs = build_pairs(config, good.validation.pictures, good.validation.foregrounds, textures, "validation")
-    return HeldOut(pairs, max(16, min(48, 4 * len(good.validation.pictures))))
-
-
-def _run_key(config: Config, good: GoodPictures) -> str:
-    """Names the run: another clock limit continues it, anything else that decides the weights does not."""
-    free = {"images", "max_seconds", "checkpoint_seconds", "strip_seconds"}
-    return sha256((config.model_dump_json(exclude={"training": free}) + good.key).encode()).hexdigest()
+def _is_bundle(folder: Path) -> bool:
+    try:
+        load_bundle(folder)
+    except BundleError:
+        return False
+    return True
 
 
 def _opening(good: GoodPictures, config: Config, fabric: Fabric) -> str:

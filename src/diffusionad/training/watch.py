@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from diffusionad.config import TrainingSettings
-from diffusionad.errors import ResourceError
+from diffusionad.files import refused
 from diffusionad.training.state import Progress
 
 __all__ = ["Line", "StopSignal", "TrainingWatch"]
@@ -52,9 +52,10 @@ class TrainingWatch:
         folder: the run's folder, for log.jsonl.
         settings: how often to save and to draw.
         save: writes the state.
-        draw: writes a picture strip; gets the images seen.
+        draw: writes a picture strip.
         line: shows the live line.
         stop: asked to stop?
+        leads: this process writes; the others of a distributed run only compute.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class TrainingWatch:
         settings: TrainingSettings,
         *,
         save: Callable[[], None],
-        draw: Callable[[int], None],
+        draw: Callable[[], None],
         line: Line,
         stop: Callable[[], bool],
+        leads: bool = True,
     ) -> None:
         self._log, self._settings = folder / "log.jsonl", settings
-        self._save, self._draw, self._line, self.stop_asked = save, draw, line, stop
+        self._save, self._draw, self._line, self.stop_asked, self._leads = save, draw, line, stop, leads
         now = time.monotonic()
         self._saved = self._drawn = self._logged = self._begun = now
         self._losses: list[tuple[float, float]] = []
@@ -76,6 +78,8 @@ class TrainingWatch:
 
     def after_step(self, progress: Progress, noise: float, mapped: float, rate: float, share: float) -> None:
         """Note one step; `share` is how far the run is, 0..1."""
+        if not self._leads:
+            return
         if self._images_begun is None:
             self._images_begun = progress.images
         self._losses.append((noise, mapped))
@@ -85,18 +89,20 @@ class TrainingWatch:
             self._note(progress, rate, share)
         if now - self._drawn >= self._settings.strip_seconds:
             self._drawn = now
-            self._draw(progress.images)
+            self._draw()
         if now - self._saved >= self._settings.checkpoint_seconds:
             self._save()
             self._saved = time.monotonic()
 
     def event(self, **values: Any) -> None:
-        """Append one JSON line to log.jsonl. Raises ResourceError when the disk is full."""
+        """Append one JSON line to log.jsonl. Raises ResourceError (disk)."""
+        if not self._leads:
+            return
         try:
             with self._log.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(values) + "\n")
         except OSError as error:
-            raise ResourceError(f"{self._log} cannot be written: {error.strerror}.", code="disk.full") from error
+            raise refused(self._log, error) from error
 
     def _note(self, progress: Progress, rate: float, share: float) -> None:
         noise, mapped = (sum(values) / len(values) for values in zip(*self._losses, strict=True))

@@ -1,0 +1,164 @@
+"""One run in one process: the objects, what is saved, drawn and validated, and the loop around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from diffusionad.assembly import build_detector, build_pairs
+from diffusionad.config import Config, TrainingSettings
+from diffusionad.detector import Detector
+from diffusionad.errors import InterruptedRun
+from diffusionad.files import write_json
+from diffusionad.training.data import GoodPictures
+from diffusionad.training.loop import run
+from diffusionad.training.state import Averaged, Progress, load_state, save_state, save_weights
+from diffusionad.training.step import TrainingStep
+from diffusionad.training.strip import write_strip
+from diffusionad.training.validation import HeldOut, Score
+from diffusionad.training.watch import Line, StopSignal, TrainingWatch
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Takes up the run in `folder`, or starts it.
+
+    Args:
+        fabric: launched.
+        folder: the run's folder, this process's alone.
+        config: the resolved settings.
+        good: the pictures.
+        textures: [H, W, 3] uint8 each.
+        line: shows a line of text.
+
+    Raises:
+        TrainingError: `folder` holds another run.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        folder: Path,
+        config: Config,
+        good: GoodPictures,
+        textures: Sequence[NDArray[np.uint8]],
+        line: Line,
+    ) -> None:
+        self._fabric, self._folder, self._config, self._line = fabric, folder, config, line
+        self._state, self.weights = folder / "state.safetensors", folder / "best.safetensors"
+        self._key = _key(config, good, textures)
+        self._detector = build_detector(config)
+        self._averaged = Averaged(self._detector, config.training.ema_images)
+        self._optimizer = _optimizer(self._detector, config.training)
+        self.progress = Progress()
+        if self._state.exists():
+            self.progress = load_state(self._state, self._detector, self._averaged, self._optimizer, self._key)
+            line(f"Resuming after {self.progress.images} images.", False)
+        if fabric.is_global_zero:
+            write_json(folder / "config.json", config.model_dump(mode="json"))
+        self._candidate = build_detector(config).to(fabric.device).eval()
+        held = build_pairs(config, good.validation.pictures, good.validation.foregrounds, textures, "validation")
+        self._held_out = HeldOut(held, max(16, min(48, 4 * len(good.validation.pictures))))
+        self._pairs = build_pairs(config, good.training.pictures, good.training.foregrounds, textures, "pair")
+        self._names = [str(sample.path) for sample in good.training.samples]
+
+    def fit(self) -> Score:
+        """Train until the clock runs out; the held-out figures of the weights chosen, which are in `self.weights`.
+
+        Raises:
+            InterruptedRun: SIGINT or SIGTERM; the state is saved.
+            TrainingError: a loss is not finite.
+            ResourceError: the disk is full.
+        """
+        bare = TrainingStep(self._detector, self._config.diffusion, self._config.loss)
+        step, optimizer = self._fabric.setup(bare, self._optimizer)
+        self._averaged.to(self._fabric.device)
+        settings, progress = self._config.training, self.progress
+        with StopSignal() as stop:
+            self._watch = TrainingWatch(
+                self._folder,
+                settings,
+                save=self._save,
+                draw=self._draw,
+                line=self._line,
+                stop=lambda: stop.asked,
+                leads=self._fabric.is_global_zero,
+            )
+            done = run(
+                self._fabric,
+                step,
+                optimizer,
+                self._averaged,
+                self._pairs,
+                progress,
+                settings,
+                self._watch,
+                self._validate,
+                self._names.__getitem__,
+            )
+            if done and [progress.images] != [images for images, _ in progress.history[-1:]]:
+                self._validate()
+            self._save()
+            self._draw()
+        if not done:
+            raise InterruptedRun(
+                f"Stopped after {progress.images} images; all is saved in {self._folder}. "
+                "Run the same command to resume."
+            )
+        self._fabric.barrier()
+        self._candidate.load_state_dict(load_file(self.weights))
+        return self._held_out.score(self._candidate, self._fabric.device)
+
+    def _save(self) -> None:
+        if self._fabric.is_global_zero:
+            save_state(self._state, self._detector, self._averaged, self._optimizer, self.progress, self._key)
+
+    def _draw(self) -> None:
+        if self._fabric.is_global_zero:
+            self._candidate.load_state_dict(self._averaged.tensors)
+            path = self._folder / "strips" / f"{self.progress.images:08d}.png"
+            write_strip(path, self._candidate, self._held_out.shown, self._fabric.device)
+
+    def _validate(self) -> None:
+        """Score the averaged weights on held-out pictures with planted defects; keep them when they are the best."""
+        self._candidate.load_state_dict(self._averaged.tensors)
+        score, progress = self._held_out.score(self._candidate, self._fabric.device), self.progress
+        progress.validations += 1
+        progress.history.append((progress.images, score.total))
+        if score.total > progress.best_score:
+            progress.best_score, progress.best_images = score.total, progress.images
+            if self._fabric.is_global_zero:
+                save_weights(self.weights, self._averaged.tensors)
+        figures = {"held_out_image_auroc": score.image_auroc, "held_out_pixel_ap": score.pixel_ap}
+        self._watch.event(images=progress.images, **figures)
+        self._line(
+            f"{progress.images:>7} images  on planted defects: image AUROC {score.image_auroc:.4f}, "
+            f"pixel AP {score.pixel_ap:.4f}",
+            False,
+        )
+
+
+def _optimizer(detector: Detector, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """AdamW, a rate for each network."""
+    groups = [
+        {"params": list(detector.denoiser.parameters()), "base_rate": settings.denoiser_rate},
+        {"params": list(detector.segmenter.parameters()), "base_rate": settings.segmenter_rate},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.denoiser_rate, betas=(0.9, 0.99), weight_decay=settings.decay)
+
+
+def _key(config: Config, good: GoodPictures, textures: Sequence[NDArray[np.uint8]]) -> str:
+    """Names the run: another limit continues it, anything else that decides the weights does not."""
+    free = {"images", "max_seconds", "checkpoint_seconds", "strip_seconds"}
+    digest = sha256((config.model_dump_json(exclude={"training": free}) + good.key).encode())
+    for texture in textures:
+        digest.update(texture.tobytes())
+    return digest.hexdigest()
