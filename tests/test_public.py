@@ -38,7 +38,7 @@ def test_judging_needs_no_torch() -> None:
         "import sys\n"
         "class Refuse:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in {'torch', 'lightning_fabric', 'scipy', 'onnx', 'onnxscript', 'safetensors'}:\n"
+        "        if name.split('.')[0] in 'torch lightning_fabric scipy onnx onnxscript safetensors'.split():\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "import diffusionad.cli.judge, diffusionad.cli.train, diffusionad.inspector\n"

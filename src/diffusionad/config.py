@@ -40,7 +40,7 @@ class _Closed(BaseModel):
 class DataSettings(_Closed):
     """What the networks see and which good pictures are held back."""
 
-    size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (256, 256)
+    size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (128, 128)
     """Working size (H, W) in pixels."""
     foreground: str = "auto"
     """Where defects are planted: auto, whole, or a folder of masks."""
@@ -97,10 +97,10 @@ class DiffusionSettings(_Closed):
     beta_end: float = Field(2e-2, gt=0, lt=1)
     prediction: Literal["eps", "x0"] = "x0"
     """What the denoiser's output means: the noise (paper) or the clean image."""
-    fine_range: tuple[int, int] = (0, 438)
-    """Training draws the fine step from [low, high)."""
-    coarse_range: tuple[int, int] = (438, 1000)
-    """Training draws the coarse step from [low, high)."""
+    fine_range: tuple[int, int] = (250, 438)
+    """Training draws the fine step from [low, high); the authors' is (0, 438), ours stays near inference."""
+    coarse_range: tuple[int, int] = (438, 650)
+    """Training draws the coarse step from [low, high); the authors' is (438, 1000)."""
     t_fine: int = 331
     t_coarse: int = 530
     """Steps of inference: the authors' 200 and 400 on [0, 1] images are 331 and 530 here."""
@@ -121,9 +121,9 @@ class DenoiserSettings(_Closed):
     """The denoising U-Net."""
 
     width: Positive = 32
-    multipliers: Levels = (1, 2, 2, 4)
+    multipliers: Levels = (1, 2, 2)
     blocks: Positive = 1
-    attention_levels: tuple[int, ...] = (2,)
+    attention_levels: tuple[int, ...] = (1,)
     heads: Positive = 4
     patch: Positive = 4
     embedding: Literal["additive", "scale_shift"] = "scale_shift"
@@ -146,7 +146,7 @@ class DenoiserSettings(_Closed):
 class SegmenterSettings(_Closed):
     """The segmentation U-Net."""
 
-    widths: Levels = (24, 32, 64, 96, 96)
+    widths: Levels = (16, 32, 48, 64)
     patch: Positive = 2
     norm: Literal["batch", "group"] = "group"
     difference: bool = True
@@ -177,10 +177,10 @@ class TrainingSettings(_Closed):
     images: Positive | None = None
     """Stop after so many images; None: by `max_seconds`."""
     max_seconds: float | None = Field(None, gt=0)
-    batch: Positive = 8
+    batch: Positive = 4
     denoiser_rate: float = Field(1e-3, gt=0)
     segmenter_rate: float = Field(1e-3, gt=0)
-    warmup_images: int = Field(200, ge=0)
+    warmup_images: int = Field(100, ge=0)
     decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
     ema_images: float = Field(400, gt=0)
@@ -225,16 +225,16 @@ class Config(_Closed):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
-        "data": {"size": (128, 128)},
-        "denoiser": {"width": 32, "multipliers": (1, 2, 2), "patch": 4},
-        "segmenter": {"widths": (16, 32, 64, 64), "patch": 2},
-        "training": {"max_seconds": 180.0},
+        "denoiser": {"width": 24},
+        "segmenter": {"widths": (16, 24, 32, 48)},
+        "training": {"max_seconds": 200.0, "validations": 4},
     },
     "small": {"training": {"max_seconds": 1200.0}},
     "base": {
-        "denoiser": {"width": 64, "multipliers": (1, 2, 2, 4), "blocks": 2, "patch": 4},
-        "segmenter": {"widths": (32, 64, 128, 192, 192), "patch": 2},
-        "training": {"max_seconds": 3600.0},
+        "data": {"size": (256, 256)},
+        "denoiser": {"width": 64, "multipliers": (1, 2, 2, 4), "attention_levels": (2,)},
+        "segmenter": {"widths": (32, 48, 64, 96, 96)},
+        "training": {"batch": 8, "max_seconds": 7200.0},
     },
     "journal": {
         "denoiser": {
@@ -246,11 +246,21 @@ PRESETS: dict[str, dict[str, Any]] = {
             "embedding": "additive",
             "groups": 32,
         },
-        "segmenter": {"widths": (64, 128, 256, 512, 512, 512), "patch": 1, "norm": "batch", "difference": False},
+        "segmenter": {
+            "widths": (64, 128, 256, 512, 512, 512),
+            "patch": 1,
+            "norm": "batch",
+            "difference": False,
+        },
         "synthesis": {"kinds": {"texture": 1.0, "rearranged": 1.0}},
-        "diffusion": {"prediction": "eps", "guidance_weight": 0.508},
+        "diffusion": {
+            "prediction": "eps",
+            "fine_range": (0, 438),
+            "coarse_range": (438, 1000),
+            "guidance_weight": 0.508,
+        },
         "loss": {"repair_weight": 0.0},
-        "data": {"shift": 0.0, "light": 0.0},
+        "data": {"size": (256, 256), "shift": 0.0, "light": 0.0},
         "training": {"batch": 16, "denoiser_rate": 1e-4, "segmenter_rate": 1e-5, "images": 600_000},
     },
 }

@@ -67,7 +67,9 @@ class Detector(nn.Module):
 
     def compare(self, image: Tensor, reconstruction: Tensor) -> Tensor:
         """The segmenter's logits [B, 1, H, W] for an image and its reconstruction, [B, C, H, W] each."""
-        shown = [image, reconstruction, (image - reconstruction).abs()] if self.difference else [image, reconstruction]
+        shown = [image, reconstruction]
+        if self.difference:
+            shown.append((image - reconstruction).abs())
         logits: Tensor = self.segmenter(torch.cat(shown, dim=1))
         return logits.to(image.dtype)
 

@@ -57,7 +57,7 @@ class Synthesizer:
 
     def plant(self, rng: np.random.Generator, normal: Image, foreground: BoolMap | None) -> SyntheticPair:
         """A defect of a drawn kind inside `foreground` [H, W]; None, for textures: inside a random part."""
-        best, change_of_best = None, -1.0
+        best, change_of_best, grey = None, -1.0, bool((normal == normal[:1]).all())
         for _ in range(20):
             kind = str(rng.choice(self._names, p=self._weights))
             defect = DEFECTS[kind](rng, normal, self._textures)
@@ -67,13 +67,19 @@ class Synthesizer:
             if not true_mask.any():
                 continue
             share = 0.0 if defect.opaque else float(rng.uniform(*self._normal_share))
-            image = blend(normal, defect.content, cover, share)
+            content = _greyed(defect.content) if grey else defect.content
+            image = blend(normal, content, cover, share)
             change = float(np.abs(image - normal).max(axis=0)[true_mask].mean())
             if change > change_of_best:
                 best, change_of_best = SyntheticPair(image, true_mask, kind), change
             if change > VISIBLE:
                 break
         return best if best is not None else _inverted(normal, foreground)
+
+
+def _greyed(content: Image) -> Image:
+    """Grey pictures get grey defects: colour would give them away."""
+    return np.ascontiguousarray(np.broadcast_to(content.mean(axis=0, keepdims=True), content.shape))
 
 
 def _inverted(normal: Image, foreground: BoolMap | None) -> SyntheticPair:

@@ -1,0 +1,104 @@
+"""Append one measured row to a results file: python benchmarks/record.py RUN EVALUATION --to results/foundation.csv.
+
+RUN is a training run's folder, EVALUATION what `diffusionad evaluate --out` wrote. Nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from diffusionad.bundle import load_bundle
+
+COLUMNS = (
+    "date",
+    "dataset",
+    "category",
+    "seed",
+    "preset",
+    "size",
+    "minutes",
+    "images_seen",
+    "image_auroc",
+    "image_ap",
+    "image_f1_max",
+    "pixel_auroc",
+    "pixel_ap",
+    "pixel_f1_max",
+    "aupro",
+    "overkill",
+    "escapes",
+    "threshold_rule",
+    "calibration_pictures",
+    "selection_rule",
+    "ms_per_picture",
+    "commit",
+    "config",
+    "device",
+    "cpu",
+    "cores",
+    "paper",
+)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("run", type=Path)
+    arguments.add_argument("evaluation", type=Path)
+    arguments.add_argument("--to", type=Path, required=True)
+    given = arguments.parse_args()
+    bundle = load_bundle(given.run / "bundle")
+    measured = json.loads((given.evaluation / "metrics.json").read_text())
+    config, origin = bundle.config, bundle.origin
+    row = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "dataset": origin.data,
+        "category": origin.category,
+        "seed": config.seed,
+        "preset": config.preset,
+        "size": "x".join(map(str, config.data.size)),
+        "minutes": round(origin.seconds / 60, 2),
+        "images_seen": origin.images,
+        **{name: "" if value is None else round(value, 5) for name, value in measured["figures"].items()},
+        "overkill": "{}/{}".format(*measured["overkill"]),
+        "escapes": "{}/{}".format(*measured["escapes"]),
+        "threshold_rule": bundle.calibration.rule if bundle.calibration else "",
+        "calibration_pictures": bundle.calibration.n if bundle.calibration else "",
+        "selection_rule": "held-out good pictures with planted defects",
+        "ms_per_picture": round(measured["milliseconds"], 1),
+        "commit": subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+        ).stdout.strip(),
+        "config": sha256(config.model_dump_json().encode()).hexdigest()[:12],
+        "device": origin.device,
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "paper": "not reported at this budget",
+    }
+    new = not given.to.exists()
+    with given.to.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _cpu() -> str:
+    """Model and the widest vector instructions, which decide the speed."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    widest = next((name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in flags), "")
+    model = next(
+        (line.split(":")[1].strip() for line in flags.splitlines() if "model name" in line), platform.machine()
+    )
+    return f"{model} {widest}".strip()
+
+
+if __name__ == "__main__":
+    main()
