@@ -255,3 +255,20 @@ def test_progress_is_logged_and_shown_as_pictures(straight: Path) -> None:
     assert strips
     with Image.open(strips[0]) as strip:
         assert strip.width > 5 * 32
+
+
+def test_an_out_that_cannot_be_a_folder_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="cannot be written"):
+        train(data, tmp_path / "file", preset="tiny", images=8, settings=SMALL)
+
+
+def test_training_again_on_a_finished_run_keeps_its_bundle(data: Path, tmp_path: Path, straight: Path) -> None:
+    from diffusionad.bundle import load_bundle, recalibrate
+    from diffusionad.calibration import calibrate
+
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    mine = recalibrate(load_bundle(run / "bundle"), calibrate([0.1, 0.2, 0.3], 0.2))
+    again = train(data, run, preset="tiny", images=64, settings=SMALL)
+    assert again.bundle.key == mine.key

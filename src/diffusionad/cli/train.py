@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,6 +86,8 @@ def train(
         line=screen.line,
         **asked,
     )
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # another process of the same run speaks
+        return 0
     for warning in run.warnings:
         screen.say(f"warning: {warning}")
     calibration = run.bundle.calibration

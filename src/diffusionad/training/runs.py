@@ -19,6 +19,7 @@ from diffusionad.config import Config, resolve
 from diffusionad.detector import Detector
 from diffusionad.errors import BundleError, UsageError
 from diffusionad.export import to_onnx
+from diffusionad.files import refused
 from diffusionad.inspector import Inspector, OnnxBackend
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
 from diffusionad.training.machine import open_fabric
@@ -70,7 +71,7 @@ def train(
     foreground: str | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
-    line: Line = lambda text, passing: None,
+    line: Line | None = None,
 ) -> TrainedRun:
     """Train on the good pictures of a data set, calibrate, and write a bundle to `out`/bundle.
 
@@ -89,7 +90,7 @@ def train(
         foreground: auto, whole or a folder of masks; None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
-        line: shows a line of text; True when the next may overwrite it.
+        line: shows a line of text; True when the next may overwrite it. None: silence.
 
     Raises:
         UsageError, DataError: what was asked for cannot be.
@@ -98,10 +99,12 @@ def train(
         InterruptedRun: SIGINT or SIGTERM; the state is saved.
     """
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
-    folder = Path(out)
+    folder, line = Path(out), line or _silent
     good = read_good_pictures(Path(data), config, layout, category)
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
+    if not fabric.is_global_zero:
+        line = _silent
     with _alone(folder, fabric):
         line(_opening(good, config, fabric), False)
         session = Session(fabric, folder, config, good, drawn, line)
@@ -172,6 +175,10 @@ def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, de
     )
 
 
+def _silent(text: str, passing: bool) -> None:
+    """Shows nothing: the first process of a run speaks for all."""
+
+
 def _is_bundle(folder: Path) -> bool:
     try:
         load_bundle(folder)
@@ -207,8 +214,12 @@ def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
     if not fabric.is_global_zero:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = (folder / ".lock").open("w")
+    except OSError as error:
+        raise refused(folder, error) from error
+    with held as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
