@@ -12,6 +12,7 @@ __all__ = [
     "DataSettings",
     "DenoiserSettings",
     "DiffusionSettings",
+    "Kind",
     "LossSettings",
     "SegmenterSettings",
     "SynthesisSettings",

@@ -58,7 +58,7 @@ def reconstruct(
     eps_coarse: Tensor,
     weight: float = 1.0,
 ) -> Reconstruction:
-    """Disturb, denoise in one step at both scales, and let the coarse guide the fine.
+    """Disturb, denoise in one step at both scales, as one batch of 2B, and let the coarse guide the fine.
 
     Args:
         network: (x_t, t) -> prediction.
@@ -73,7 +73,7 @@ def reconstruct(
     """
     fine_noisy = schedule.disturb(image, t_fine, eps_fine)
     coarse_noisy = schedule.disturb(image, t_coarse, eps_coarse)
-    fine = estimate(network, prediction, schedule, fine_noisy, t_fine)
-    coarse = estimate(network, prediction, schedule, coarse_noisy, t_coarse)
+    noisy, t = torch.cat([fine_noisy, coarse_noisy]), torch.cat([t_fine, t_coarse])
+    fine, coarse = estimate(network, prediction, schedule, noisy, t).chunk(2)
     share = weight * (1 - schedule.alpha_bar(t_fine))
     return Reconstruction(norm_guided(fine, coarse, share), fine, coarse, fine_noisy)
