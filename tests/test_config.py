@@ -128,13 +128,13 @@ def test_no_kind_of_defect_at_all_is_refused() -> None:
 def test_later_sources_win(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("seed = 5\n[training]\nmax_seconds = 100\nbatch = 3\n[data]\nsize = [64, 64]\n")
-    config = resolve("tiny", file=file, settings=["training.batch=5", "seed=6"], overrides={"seed": 7})
-    assert PRESETS["tiny"]["data"]["size"] == (128, 128)
+    config = resolve("base", file=file, settings=["training.batch=5", "seed=6"], overrides={"seed": 7})
+    assert PRESETS["base"]["data"]["size"] == (256, 256)
     assert config.data.size == (64, 64)  # file over preset
     assert config.training.max_seconds == 100.0  # file over preset
     assert config.training.batch == 5  # settings over file
     assert config.seed == 7  # overrides over settings
-    assert config.segmenter == resolve("tiny").segmenter  # what nobody names stays
+    assert config.segmenter == resolve("base").segmenter  # what nobody names stays
     assert resolve("tiny", settings=["seed=1", "seed=2"]).seed == 2
 
 
@@ -200,8 +200,11 @@ def test_sizes_the_networks_cannot_halve_are_refused(setting: str) -> None:
 def test_the_size_step_serves_both_networks() -> None:
     for settings in ([], ["denoiser.patch=3", "data.size=[384, 384]"], ["segmenter.patch=8", "data.size=[256, 384]"]):
         config = resolve(settings=settings)
-        for network, levels in ((config.denoiser, 4), (config.segmenter, 5)):
-            assert config.size_step % (network.patch * 2 ** (levels - 1)) == 0
+        for patch, levels in (
+            (config.denoiser.patch, config.denoiser.multipliers),
+            (config.segmenter.patch, config.segmenter.widths),
+        ):
+            assert config.size_step % (patch * 2 ** (len(levels) - 1)) == 0
 
 
 @pytest.mark.parametrize(

@@ -120,14 +120,8 @@ def load_bundle(folder: Path) -> Bundle:
         BundleError: not a bundle, a file missing or changed, or written by a newer version.
     """
     _recover(folder)
-    settings = _read_json(folder, "config.json")
-    schema = settings.get("schema_version") if isinstance(settings, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA_VERSION:
-        raise BundleError(
-            f"The bundle {folder} has schema version {schema}; diffusionad {__version__} reads up to {SCHEMA_VERSION}: "
-            "install a newer diffusionad.",
-            code="bundle.newer",
-        )
+    if _is_newer(folder):  # before its files are missed: a newer bundle may hold others
+        raise _newer(folder)
     manifest = _read_json(folder, "manifest.json")
     if not isinstance(manifest, dict) or set(manifest) != set(_CONTENT):
         raise BundleError(
@@ -141,6 +135,9 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{name} in the bundle {folder} is not what was written there (its sha256 differs): copy it anew.",
                 code="bundle.changed",
             )
+    settings = _read_json(folder, "config.json")
+    if not isinstance(settings, dict) or not isinstance(settings.get("schema_version"), int):
+        raise _newer(folder)
     try:
         config = Config.model_validate(settings["config"])
         origin = Origin(**{**settings["origin"], "hashes": tuple(settings["origin"]["hashes"])})
@@ -243,6 +240,21 @@ def _card(config: Config, origin: Origin, calibration: Calibration | None) -> st
         f"{lines}\n\n## Threshold\n\n{promise}\n\n## Limits\n\n"
         "Judges only pictures taken as the training pictures were: same product, camera, light and position. "
         "Held-out figures come from planted defects and promise nothing about real ones.\n"
+    )
+
+
+def _is_newer(folder: Path) -> bool:
+    try:
+        return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["schema_version"]) > SCHEMA_VERSION
+    except (OSError, ValueError, TypeError, KeyError):
+        return False  # whatever is wrong is told when the files are verified
+
+
+def _newer(folder: Path) -> BundleError:
+    return BundleError(
+        f"The bundle {folder} has a schema version that diffusionad {__version__} does not know (it reads up to "
+        f"{SCHEMA_VERSION}): install a newer diffusionad.",
+        code="bundle.newer",
     )
 
 

@@ -126,7 +126,7 @@ def test_a_perfect_denoiser_gives_the_image_back() -> None:
     image, eps_fine, eps_coarse = drawn(0).clamp(-1, 1), drawn(1), drawn(2)
     s, b = torch.tensor([10, 331, 200, 447]), torch.tensor([530, 448, 999, 600])
     result = reconstruct(
-        lambda x_t, t: SCHEDULE.noise_of(x_t, t, image),
+        lambda x_t, t: SCHEDULE.noise_of(x_t, t, torch.cat([image, image])),
         "eps",
         SCHEDULE,
         image,

@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "denoiser": {"width": 24},
         "segmenter": {"widths": (16, 24, 32, 48)},
-        "training": {"max_seconds": 200.0, "validations": 4},
+        "training": {"max_seconds": 280.0, "validations": 4},
     },
     "small": {"training": {"max_seconds": 1200.0}},
     "base": {
@@ -85,8 +85,6 @@ def resolve(
         key, separator, text = assignment.partition("=")
         if not separator:
             raise UsageError(f'"{assignment}" is not a setting: write section.key=value, such as training.batch=4.')
-        if key.strip() == "preset":
-            raise UsageError(f"The preset is not a setting: give --preset {text.strip()}.")
         _put(tree, key.strip(), _value(text.strip()))
     for key, value in (overrides or {}).items():
         _put(tree, key, value)
@@ -113,6 +111,8 @@ def _value(text: str) -> Any:
 
 
 def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    if dotted == "preset":
+        raise UsageError(f"The preset is not a setting: give --preset {value}.")
     *sections, key = dotted.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})

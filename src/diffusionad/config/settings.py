@@ -155,7 +155,7 @@ class LossSettings(_Closed):
     """L = noise + map (METHOD section 2)."""
 
     alpha: Share = 0.5
-    gamma: float = Field(4.0, ge=1)
+    gamma: float = Field(4.0, ge=0)
     focal_weight: float = Field(5.0, ge=0)
     snr_cap: float = Field(5.0, gt=0)
     """Weight of a step in the noise loss, in signal-to-noise ratio, when the network predicts x0 (Hang et al. 2023)."""

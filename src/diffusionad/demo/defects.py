@@ -67,9 +67,9 @@ def _scratch(surface: Surface, traits: Traits, rng: np.random.Generator, strengt
     sheet = PillowImage.new("L", (count, count))
     pen = ImageDraw.Draw(sheet)
     start, end = np.array(_spot_on_face(rng, 0.04)), np.array(_spot_on_face(rng, 0.04))
-    length = float(np.clip(np.hypot(*(end - start)), 0.30, 0.85))
+    length = float(np.clip(np.hypot(*(end - start)), 0.45, 0.95))
     heading, bend = np.arctan2(end[1] - start[1], end[0] - start[0]), rng.normal(0, 0.12)
-    width = rng.uniform(0.012, 0.022)
+    width = rng.uniform(0.020, 0.034)
     forward = np.array([np.cos(heading), np.sin(heading)])
     aside = np.array([-forward[1], forward[0]])
     for track in range(1 + int(rng.random() < 0.3)):
@@ -83,7 +83,7 @@ def _scratch(surface: Surface, traits: Traits, rng: np.random.Generator, strengt
             pen.line([(x0, y0), (x1, y1)], int(255 * force), thick)
     groove = blurred(np.asarray(sheet, np.float32) / np.float32(255), 0.004 * count / 2)
     sides = np.maximum(blurred(groove, 0.011 * count / 2) - 0.5 * groove, 0)
-    fresh = rng.uniform(0.22, 0.34) if rng.random() < 0.5 else -rng.uniform(0.20, 0.30)
+    fresh = rng.uniform(0.32, 0.44) if rng.random() < 0.4 else -rng.uniform(0.30, 0.42)
     return Damage(
         replace(
             surface,
@@ -98,24 +98,24 @@ def _scratch(surface: Surface, traits: Traits, rng: np.random.Generator, strengt
 
 def _dent(surface: Surface, traits: Traits, rng: np.random.Generator, strength: float) -> Damage:
     """A blow: an oval hollow with a raised lip; its slopes bend the highlights."""
-    radius = rng.uniform(0.055, 0.115)
+    radius = rng.uniform(0.085, 0.14)
     outline = np.maximum(_blob(surface, rng, _spot_on_face(rng, 0.05), radius, 0.05) + 1, 0)
     hollow = np.exp(-((outline / 0.72) ** rng.uniform(2.0, 3.2)))
     lip = np.exp(-(((outline - 1.15) / 0.28) ** 2))
-    depth = rng.uniform(0.024, 0.038) * strength * (radius / 0.085)
+    depth = rng.uniform(0.034, 0.048) * strength * (radius / 0.085)
     height = surface.height - np.float32(depth) * hollow + np.float32(0.14 * depth) * lip
-    darker = surface.albedo * (1 - np.float32(0.12 * strength) * hollow)
+    darker = surface.albedo * (1 - np.float32(0.22 * strength) * hollow)
     return Damage(replace(surface, height=height.astype(np.float32), albedo=darker.astype(np.float32)), outline < 1.45)
 
 
 def _stain(surface: Surface, traits: Traits, rng: np.random.Generator, strength: float) -> Damage:
     """A drop of oil or dirty coolant dried on the metal: translucent, ragged, darker along its edge."""
-    radius = rng.uniform(0.07, 0.17)
+    radius = rng.uniform(0.10, 0.18)
     outline = _blob(surface, rng, _spot_on_face(rng, 0.02), radius, 0.20)
     inside = soft_step(outline, 0.06, -0.06)
     edge = np.exp(-(((outline + 0.10) / 0.11) ** 2)) * inside
     uneven = np.clip(1 + 0.25 * clouds(rng, outline.shape[0], 10, 2), 0.4, 1.6)
-    film = (rng.uniform(0.30, 0.60) * inside * uneven + 0.28 * edge) * np.float32(strength)
+    film = (rng.uniform(0.45, 0.70) * inside * uneven + 0.28 * edge) * np.float32(strength)
     gloss = surface.gloss * (1 - np.float32(0.25 * strength) * inside)
     return Damage(replace(surface, film=film.astype(np.float32), gloss=gloss.astype(np.float32)), outline < 0.1)
 
@@ -129,7 +129,7 @@ def _chip(surface: Surface, traits: Traits, rng: np.random.Generator, strength: 
     else:
         turn = rng.uniform(0, 2 * np.pi)
         centre = (BORE * float(np.cos(turn)), BORE * float(np.sin(turn)))
-    radius = rng.uniform(0.07, 0.13) * (0.45 + 0.55 * strength)
+    radius = rng.uniform(0.10, 0.16) * (0.45 + 0.55 * strength)
     outline = _blob(surface, rng, centre, radius, 0.14)
     pixel = 2 / surface.u.shape[0] / radius
     gone = np.clip(-(outline + np.float32(rng.uniform(0.30, 0.50))) / np.float32(pixel) + 0.5, 0, 1)
@@ -155,13 +155,13 @@ def _misprint(surface: Surface, traits: Traits, rng: np.random.Generator, streng
     u, v = surface.u - np.float32(traits.print_shift[0]), surface.v - np.float32(traits.print_shift[1])
     failure = ("missing", "wiped", "twice", "scale")[int(rng.integers(4))]
     if failure == "scale":
-        middle, half = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(18, 42))
+        middle, half = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(35, 60))
         away = np.abs(np.angle(np.exp(1j * (np.arctan2(v, u) - middle)))).astype(np.float32)
         radius = np.hypot(u, v)
         ring = (radius > SCALE_RING[0] - 0.03) & (radius < SCALE_RING[1] + 0.03)
         where = soft_step(away, half + 0.03, half - 0.03) * ring
     else:
-        across = int(rng.integers(1, 3)) if failure == "missing" else int(rng.integers(3, 6))
+        across = int(rng.integers(2, 5)) if failure == "missing" else int(rng.integers(4, 6))
         first = int(rng.integers(len(NUMBER_BOXES) - across + 1))
         left, top, _, tall = NUMBER_BOXES[first]
         last_left, _, wide, _ = NUMBER_BOXES[first + across - 1]

@@ -29,7 +29,7 @@ _SMALLEST = 32
 _VISIBLE = 8
 """Grey levels by which a pixel must change to count as damaged: about four times the sensor's noise."""
 
-_AREA = (0.0006, 0.055)
+_AREA = (0.001, 0.07)
 """Smallest and largest share of the picture that a defect may cover."""
 
 _CLEAR, _SUBTLE = 24, 13
@@ -99,7 +99,7 @@ def draw_defective(kind: str, index: int, seed: int = 0, size: int = 256) -> Dra
     subtle = index % 10 == 3
     for attempt in range(_ATTEMPTS):
         fate = np.random.default_rng([*key, 2, attempt])
-        strength = 0.55 if subtle else float(fate.uniform(0.85, 1.2))
+        strength = 0.7 if subtle else float(fate.uniform(0.9, 1.2))
         harm = damage(kind, surface, traits, fate, strength)
         picture = photograph(harm.surface, traits, sensor_noise)
         change = np.abs(picture.astype(np.int16) - clean.astype(np.int16)).mean(axis=2)

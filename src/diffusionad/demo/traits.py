@@ -53,19 +53,19 @@ class Traits:
 
 def draw_traits(rng: np.random.Generator) -> Traits:
     """Draw one part's pose, light and finish."""
-    azimuth = rng.uniform(-2.6, -1.7)
-    reach = rng.uniform(1.5, 2.1)
-    warm = rng.normal(0.010, 0.020)
+    azimuth = rng.uniform(-2.3, -2.0)
+    reach = rng.uniform(1.7, 1.9)
+    warm = rng.normal(0.010, 0.010)
     return Traits(
-        angle=float(np.clip(rng.normal(0, 0.028), -0.065, 0.065)),
-        shift=(float(rng.uniform(-0.025, 0.025)), float(rng.uniform(-0.025, 0.025))),
-        zoom=float(rng.uniform(0.985, 1.015)),
-        light=(float(reach * np.cos(azimuth)), float(reach * np.sin(azimuth)), float(rng.uniform(1.7, 2.3))),
-        exposure=float(rng.uniform(0.86, 1.12)),
-        ambient=float(rng.uniform(0.26, 0.36)),
+        angle=float(np.clip(rng.normal(0, 0.010), -0.025, 0.025)),
+        shift=(float(rng.uniform(-0.01, 0.01)), float(rng.uniform(-0.01, 0.01))),
+        zoom=float(rng.uniform(0.995, 1.005)),
+        light=(float(reach * np.cos(azimuth)), float(reach * np.sin(azimuth)), float(rng.uniform(1.9, 2.1))),
+        exposure=float(rng.uniform(0.94, 1.06)),
+        ambient=float(rng.uniform(0.29, 0.33)),
         tone=(float(0.985 + warm), 0.985, float(1.0 - warm)),
         belt_tone=(float(0.82 + warm), 0.96, float(0.98 - warm)),
-        print_shift=(float(rng.normal(0, 0.010)), float(rng.normal(0, 0.008))),
+        print_shift=(float(rng.normal(0, 0.004)), float(rng.normal(0, 0.003))),
         ink=float(rng.uniform(0.76, 0.95)),
         focus=float(rng.uniform(0.45, 0.75)),
         sensor_noise=float(rng.uniform(0.010, 0.016)),

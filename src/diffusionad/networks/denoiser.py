@@ -71,7 +71,8 @@ class Attention(nn.Module):
         qkv = self.qkv(self.norm(features)).reshape(batch, 3, self.heads, channels // self.heads, height * width)
         query, key, value = qkv.transpose(-1, -2).unbind(1)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(-1, -2)
-        return features + self.project(mixed.reshape(batch, channels, height, width))
+        projected: Tensor = self.project(mixed.reshape(batch, channels, height, width))
+        return features + projected
 
 
 class _Stage(nn.Module):

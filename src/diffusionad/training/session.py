@@ -152,7 +152,9 @@ def _optimizer(detector: Detector, settings: TrainingSettings) -> torch.optim.Op
         {"params": list(detector.denoiser.parameters()), "base_rate": settings.denoiser_rate},
         {"params": list(detector.segmenter.parameters()), "base_rate": settings.segmenter_rate},
     ]
-    return torch.optim.AdamW(groups, lr=settings.denoiser_rate, betas=(0.9, 0.99), weight_decay=settings.decay, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=settings.denoiser_rate, betas=(0.9, 0.99), weight_decay=settings.decay, fused=True
+    )
 
 
 def _key(config: Config, good: GoodPictures, textures: Sequence[NDArray[np.uint8]]) -> str:
