@@ -32,7 +32,7 @@ def focal(logits: Tensor, true_mask: Tensor, *, alpha: float, gamma: float) -> T
     """
     target = true_mask.to(logits.dtype)
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    missed = (to_map(logits) - target).abs()
+    missed = (to_map(logits) - target).abs().clamp(min=1e-6)  # below it missed ** gamma has no finite slope, gamma < 1
     return ((alpha * target + (1 - alpha) * (1 - target)) * missed**gamma * entropy).mean()
 
 
