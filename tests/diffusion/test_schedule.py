@@ -117,8 +117,8 @@ def test_the_settings_mean_the_authors_steps_on_our_range() -> None:
 
 
 def test_guidance_share_is_the_weight_of_the_coarse() -> None:
-    assert SCHEDULE.guidance_share(200, 1.0) == pytest.approx(0.344, abs=5e-4)
-    assert SCHEDULE.guidance_share(200, 0.5) == pytest.approx(0.5 * (1 - alpha_bar_of(200)), rel=1e-12)
+    assert float(SCHEDULE.guidance_share(200, 1.0)) == pytest.approx(0.344, abs=5e-4)
+    assert float(SCHEDULE.guidance_share(200, 0.5)) == pytest.approx(0.5 * (1 - alpha_bar_of(200)), rel=1e-12)
 
 
 def test_per_sample_gives_each_sample_its_own_value_even_when_the_batch_is_as_wide_as_the_image() -> None:

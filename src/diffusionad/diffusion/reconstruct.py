@@ -75,5 +75,5 @@ def reconstruct(
     coarse_noisy = schedule.disturb(image, t_coarse, eps_coarse)
     noisy, t = torch.cat([fine_noisy, coarse_noisy]), torch.cat([t_fine, t_coarse])
     fine, coarse = estimate(network, prediction, schedule, noisy, t).chunk(2)
-    share = weight * (1 - schedule.alpha_bar(t_fine))
+    share = schedule.guidance_share(t_fine, weight)
     return Reconstruction(norm_guided(fine, coarse, share), fine, coarse, fine_noisy)

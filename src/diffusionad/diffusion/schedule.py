@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -57,12 +55,9 @@ class Schedule:
         alpha_bar = self.alpha_bar(t)
         return alpha_bar / (1 - alpha_bar)
 
-    def guidance_share(self, t_fine: int, weight: float) -> float:
-        """Share w (1 - ab_fine) of the coarse reconstruction in the norm-guided one."""
-        return weight * (1 - float(self.alpha_bar(t_fine)))
-
-    def __repr__(self) -> str:
-        return f"Schedule(steps={self.steps}, sigma_max={math.sqrt(1 / self._alpha_bar[-1] - 1):.1f})"
+    def guidance_share(self, t_fine: Tensor | int, weight: float) -> Tensor:
+        """Share w (1 - ab_fine) of the coarse reconstruction in the norm-guided one: float64, shape of t_fine."""
+        return weight * (1 - self.alpha_bar(t_fine))
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
