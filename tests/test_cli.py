@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from diffusionad.cli import main
 from diffusionad.cli.screen import seconds, share
@@ -63,7 +65,10 @@ def test_the_whole_path_from_data_to_verdicts(
     stored = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
     assert printed == stored
     assert set(printed["kinds"]) == {"bar"}
-    assert all(0 <= value <= 1 for value in printed["figures"].values())
+    with (tmp_path / "evaluation" / "predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    truth, scores = [row["defect"] != "good" for row in rows], [float(row["score"]) for row in rows]
+    assert printed["figures"]["image_auroc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
     assert len((tmp_path / "evaluation" / "predictions.csv").read_text().splitlines()) == 13
     assert "<script" in (tmp_path / "evaluation" / "report.html").read_text()
     assert len(list((tmp_path / "evaluation" / "overlays").rglob("*.png"))) == 12
