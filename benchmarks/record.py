@@ -73,12 +73,10 @@ def main() -> None:
         "calibration_pictures": bundle.calibration.n if bundle.calibration else "",
         "selection_rule": "held-out good pictures with planted defects",
         "ms_per_picture": round(measured["milliseconds"], 1),
-        "commit": subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
+        "commit": commit(),
         "config": sha256(config.model_dump_json().encode()).hexdigest()[:12],
         "device": origin.device,
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "paper": "not reported at this budget",
     }
@@ -90,7 +88,14 @@ def main() -> None:
         writer.writerow(row)
 
 
-def _cpu() -> str:
+def commit() -> str:
+    """What is checked out, "-dirty" when something was changed."""
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def cpu() -> str:
     """Model and the widest vector instructions, which decide the speed."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     widest = next((name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in flags), "")

@@ -12,7 +12,11 @@ from torch import Tensor
 from diffusionad.assembly import TorchBackend, build_detector
 from diffusionad.config import Config, resolve
 from diffusionad.detector import Detector
+from diffusionad.normality import Normality
 from diffusionad.rng import fixed_noise
+from diffusionad.structures import Picture
+from diffusionad.training import habit
+from diffusionad.training.habit import choose_share, fit_normality
 from diffusionad.training.state import save_weights
 
 SIZE = 32
@@ -40,6 +44,11 @@ def shaken(detector: Detector, seed: int = 1) -> Detector:
             if not weight.any():
                 weight.copy_(0.1 * torch.randn(weight.shape, generator=chance))
     return detector.eval()
+
+
+def pictures(count: int, seed: int = 0) -> list[Picture]:
+    chance = np.random.default_rng(seed)
+    return [chance.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8) for _ in range(count)]
 
 
 def images(count: int, seed: int = 0) -> Tensor:
@@ -121,6 +130,56 @@ def test_inference_is_the_reconstruction_at_the_fixed_steps_and_noise(detector: 
     result = detector.reconstruct(image, fine, coarse, eps_fine, eps_coarse)
     assert torch.equal(reconstruction, result.guided)
     torch.testing.assert_close(anomaly_map, torch.sigmoid(detector.compare(image, result.guided)[:, 0]))
+
+
+@torch.inference_mode()
+def test_the_map_weighs_the_logits_against_the_deviation_of_the_fine_residual() -> None:
+    detector = shaken(build_detector(tiny()))
+    assert detector.normality is not None
+    fit_normality(detector, pictures(12), pictures(4, seed=1), torch.device("cpu"))
+    detector.normality.share.fill_(0.25)
+    image = images(2, seed=7)
+    result = detector.reconstruct_fixed(image)
+    deviation = detector.normality(image - result.fine.clamp(-1, 1))
+    assert deviation.std() > 0.01
+    odds = 0.75 * detector.compare(image, result.guided)[:, 0] + 0.25 * 4 * deviation
+    torch.testing.assert_close(detector(image)[1], torch.sigmoid(odds))
+
+
+@torch.inference_mode()
+def test_without_widths_the_segmenter_alone_decides() -> None:
+    detector = shaken(build_detector(tiny(**{"normality.widths": ()})))
+    fit_normality(detector, pictures(4), pictures(4, seed=1), torch.device("cpu"))
+    image = images(2)
+    logits = detector.compare(image, detector.reconstruct_fixed(image).guided)
+    assert torch.equal(detector(image)[1], torch.sigmoid(logits[:, 0]))
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen"),
+    [
+        ({0.1: 0.9, 0.3: 0.885, 0.5: 0.87}, 0.3),
+        ({0.1: 0.7, 0.3: 0.8, 0.5: 0.9}, 0.5),
+        ({0.1: 0.9, 0.3: 0.8, 0.5: 0.89}, 0.5),
+    ],
+)
+def test_the_largest_share_near_the_best_score_is_chosen(scores: dict[float, float], chosen: float) -> None:
+    normality = Normality(3, (SIZE, SIZE), (0.05,))
+    choose_share(
+        normality, tuple(scores), lambda: next(v for k, v in scores.items() if abs(k - normality.share) < 1e-6)
+    )
+    assert normality.share.item() == pytest.approx(chosen)
+
+
+def test_the_normality_of_many_pictures_is_that_of_an_even_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(habit, "MOST", 5)
+    many, held_out = pictures(12), pictures(2, seed=1)
+    one, other = (build_detector(tiny()).eval() for _ in range(2))
+    fit_normality(one, many, held_out, torch.device("cpu"))
+    monkeypatch.undo()
+    fit_normality(other, many[::3], held_out, torch.device("cpu"))
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from diffusionad.config import Config
 from diffusionad.detector import Detector
 from diffusionad.diffusion import Schedule
 from diffusionad.networks import Denoiser, Segmenter
+from diffusionad.normality import Normality
 from diffusionad.pairs import PairMaker
 from diffusionad.rng import Stream, fixed_noise
 from diffusionad.scoring import top_k_for
@@ -29,6 +30,7 @@ CHANNELS = 3
 def build_detector(config: Config) -> Detector:
     """Both networks with weights drawn from the seed, and the fixed noise of inference."""
     denoiser, segmenter, diffusion = config.denoiser, config.segmenter, config.diffusion
+    widths = config.normality.widths
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Detector(
@@ -57,6 +59,7 @@ def build_detector(config: Config) -> Detector:
             noise=torch.from_numpy(fixed_noise(config.seed, CHANNELS, config.data.size)),
             difference=segmenter.difference,
             top_k=top_k_for(config.data.size, config.top_k),
+            normality=Normality(CHANNELS, config.data.size, widths) if widths else None,
         )
 
 

@@ -52,6 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "coarse_range": (438, 1000),
             "guidance_weight": 0.508,
         },
+        "normality": {"widths": ()},
         "loss": {"repair_weight": 0.0},
         "data": {"size": (256, 256), "shift": 0.0, "light": 0.0},
         "training": {"batch": 16, "denoiser_rate": 1e-4, "segmenter_rate": 1e-5, "images": 600_000},

@@ -14,6 +14,7 @@ __all__ = [
     "DiffusionSettings",
     "Kind",
     "LossSettings",
+    "NormalitySettings",
     "SegmenterSettings",
     "SynthesisSettings",
     "TrainingSettings",
@@ -115,7 +116,8 @@ class DenoiserSettings(_Closed):
     width: Positive = 32
     multipliers: Levels = (1, 2, 2)
     blocks: Positive = 1
-    attention_levels: tuple[int, ...] = (1,)
+    attention_levels: tuple[int, ...] = ()
+    """Levels (0 = finest) with self-attention beside that in the middle: it costs more than all else on a CPU."""
     heads: Positive = 4
     patch: Positive = 4
     embedding: Literal["additive", "scale_shift"] = "scale_shift"
@@ -151,6 +153,15 @@ class SegmenterSettings(_Closed):
         return self
 
 
+class NormalitySettings(_Closed):
+    """What residuals usually are at each place of a good picture. Not in the paper."""
+
+    widths: tuple[Annotated[float, Field(gt=0, le=0.1)], ...] = (1 / 180, 1 / 85, 1 / 43)
+    """Blurs of the residual, as shares of the picture's shorter side; none: the segmenter alone decides."""
+    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.1, 0.2, 0.35, 0.5, 0.65)
+    """What the deviation's weight in the map is chosen from, on held-out good pictures with planted defects."""
+
+
 class LossSettings(_Closed):
     """L = noise + map (METHOD section 2)."""
 
@@ -169,7 +180,7 @@ class TrainingSettings(_Closed):
     images: Positive | None = None
     """Stop after so many images; None: by `max_seconds`."""
     max_seconds: float | None = Field(None, gt=0)
-    batch: Positive = 4
+    batch: Positive = 8
     denoiser_rate: float = Field(1e-3, gt=0)
     segmenter_rate: float = Field(1e-3, gt=0)
     warmup_images: int = Field(100, ge=0)
@@ -195,6 +206,7 @@ class Config(_Closed):
     diffusion: DiffusionSettings = DiffusionSettings()
     denoiser: DenoiserSettings = DenoiserSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
+    normality: NormalitySettings = NormalitySettings()
     loss: LossSettings = LossSettings()
     training: TrainingSettings = TrainingSettings()
     top_k: Positive = 50

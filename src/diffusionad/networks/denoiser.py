@@ -69,7 +69,7 @@ class Attention(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         batch, channels, height, width = features.shape
         qkv = self.qkv(self.norm(features)).reshape(batch, 3, self.heads, channels // self.heads, height * width)
-        query, key, value = qkv.transpose(-1, -2).unbind(1)
+        query, key, value = qkv.transpose(-1, -2).contiguous().unbind(1)  # the fused kernel wants whole rows
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(-1, -2)
         projected: Tensor = self.project(mixed.reshape(batch, channels, height, width))
         return features + projected

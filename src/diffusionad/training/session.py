@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from diffusionad.assembly import build_detector, build_pairs
-from diffusionad.config import Config, TrainingSettings
+from diffusionad.config import Config, NormalitySettings, TrainingSettings
 from diffusionad.detector import Detector
 from diffusionad.errors import InterruptedRun
 from diffusionad.files import write_json
 from diffusionad.training.data import GoodPictures
+from diffusionad.training.habit import choose_share, fit_normality
 from diffusionad.training.loop import run
 from diffusionad.training.state import Averaged, Progress, load_state, save_state, save_weights
 from diffusionad.training.step import TrainingStep
@@ -53,9 +54,14 @@ class Session:
         line: Line,
     ) -> None:
         self._fabric, self._folder, self._config, self._line = fabric, folder, config, line
-        self._state, self.weights = folder / "state.safetensors", folder / "best.safetensors"
+        self._state, self._best = folder / "state.safetensors", folder / "best.safetensors"
+        self.weights = folder / "model.safetensors"
         self._key = _key(config, good, textures)
-        self._detector = build_detector(config)
+        self._good = good
+        bare = config.model_copy(
+            update={"normality": NormalitySettings(widths=())}
+        )  # it is fitted when all else is done
+        self._detector = build_detector(bare)
         self._averaged = Averaged(self._detector, config.training.ema_images)
         self._optimizer = _optimizer(self._detector, config.training)
         self.progress = Progress()
@@ -64,14 +70,14 @@ class Session:
             line(f"Resuming after {self.progress.images} images.", False)
         if fabric.is_global_zero:
             write_json(folder / "config.json", config.model_dump(mode="json"))
-        self._candidate = build_detector(config).to(fabric.device).eval()
+        self._candidate = build_detector(bare).to(fabric.device).eval()
         held = build_pairs(config, good.validation.pictures, good.validation.foregrounds, textures, "validation")
         self._held_out = HeldOut(held, max(16, min(48, 4 * len(good.validation.pictures))))
         self._pairs = build_pairs(config, good.training.pictures, good.training.foregrounds, textures, "pair")
         self._names = [str(sample.path) for sample in good.training.samples]
 
     def fit(self) -> Score:
-        """Train until the clock runs out; the held-out figures of the weights chosen, which are in `self.weights`.
+        """Train until the clock runs out; the held-out figures of the finished detector, which is in `self.weights`.
 
         Raises:
             InterruptedRun: SIGINT or SIGTERM; the state is saved.
@@ -114,8 +120,21 @@ class Session:
                 "Run the same command to resume."
             )
         self._fabric.barrier()
-        self._candidate.load_state_dict(load_file(self.weights))
-        return self._held_out.score(self._candidate, self._fabric.device)
+        return self._held_out.score(self._complete(), self._fabric.device)
+
+    def _complete(self) -> Detector:
+        """The chosen weights with the normality fitted to them; written to `self.weights` too."""
+        detector = build_detector(self._config).to(self._fabric.device).eval()
+        detector.load_state_dict(detector.state_dict() | load_file(self._best))
+        if detector.normality is not None:
+            good, device = self._good, self._fabric.device
+            fit_normality(detector, good.training.pictures, good.validation.pictures, device)
+            choose_share(
+                detector.normality, self._config.normality.shares, lambda: self._held_out.score(detector, device).total
+            )
+        if self._fabric.is_global_zero:
+            save_weights(self.weights, detector.state_dict())
+        return detector
 
     def _save(self) -> None:
         if self._fabric.is_global_zero:
@@ -136,7 +155,7 @@ class Session:
         if score.total > progress.best_score:
             progress.best_score, progress.best_images = score.total, progress.images
             if self._fabric.is_global_zero:
-                save_weights(self.weights, self._averaged.tensors)
+                save_weights(self._best, self._averaged.tensors)
         figures = {"held_out_image_auroc": score.image_auroc, "held_out_pixel_ap": score.pixel_ap}
         self._watch.event(images=progress.images, **figures)
         self._line(
