@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,9 +77,10 @@ def run(
     clock = Clock(settings, fabric)
     batch, each = settings.batch, settings.batch // fabric.world_size
     mine = slice(fabric.global_rank * each, (fabric.global_rank + 1) * each)
+    batches = _drawn_ahead(pairs, progress.images, batch)
     started = time.monotonic() - progress.seconds
     while (share := clock.share(progress)) < 1:
-        drawn = pairs.batch(progress.images, batch)
+        drawn = next(batches)
         factor = rate_at(share, progress.images, settings.warmup_images)
         for group in optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
@@ -104,6 +107,15 @@ def run(
         if clock.agreed(watch.stop_asked()):
             return False
     return True
+
+
+def _drawn_ahead(pairs: PairMaker, start: int, batch: int) -> Iterator[Batch]:
+    """The batches from `start` images on; while a step computes, a second thread draws what the next one needs."""
+    with ThreadPoolExecutor(1, "pairs") as thread:
+        coming = thread.submit(pairs.batch, start, batch)
+        for place in itertools.count(start + batch, batch):
+            drawn, coming = coming.result(), thread.submit(pairs.batch, place, batch)
+            yield drawn
 
 
 def tensors_of(batch: Batch, mine: slice, device: torch.device) -> dict[str, Tensor]:

@@ -8,11 +8,15 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from diffusionad.config import TrainingSettings
 from diffusionad.errors import ResourceError, UsageError
 
-__all__ = ["open_fabric"]
+__all__ = ["lay_out", "open_fabric"]
+
+WIDE = 64
+"""Channels of the first level from which a CPU step is faster with channels last."""
 
 
 def open_fabric(device: str, devices: int, num_nodes: int, settings: TrainingSettings) -> Fabric:
@@ -41,6 +45,12 @@ def open_fabric(device: str, devices: int, num_nodes: int, settings: TrainingSet
     if kind == "cpu" and sys.platform == "linux":
         _keep_freed_memory()
     return fabric
+
+
+def lay_out(module: nn.Module, device: torch.device, width: int) -> None:
+    """Weights with channels last on GPUs, and on CPUs for denoisers of `WIDE` channels or more: below, it is slower."""
+    if device.type == "cuda" or width >= WIDE:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in torch, not in its stubs
 
 
 def _keep_freed_memory() -> None:

@@ -20,6 +20,7 @@ from diffusionad.files import write_json
 from diffusionad.training.data import GoodPictures
 from diffusionad.training.habit import choose_share, fit_normality
 from diffusionad.training.loop import run
+from diffusionad.training.machine import lay_out
 from diffusionad.training.state import Averaged, Progress, load_state, save_state, save_weights
 from diffusionad.training.step import TrainingStep
 from diffusionad.training.strip import write_strip
@@ -58,10 +59,9 @@ class Session:
         self.weights = folder / "model.safetensors"
         self._key = _key(config, good, textures)
         self._good = good
-        bare = config.model_copy(
-            update={"normality": NormalitySettings(widths=())}
-        )  # it is fitted when all else is done
+        bare = config.model_copy(update={"normality": NormalitySettings(widths=())})  # fitted when all else is done
         self._detector = build_detector(bare)
+        lay_out(self._detector, fabric.device, config.denoiser.width)
         self._averaged = Averaged(self._detector, config.training.ema_images)
         self._optimizer = _optimizer(self._detector, config.training)
         self.progress = Progress()
