@@ -31,7 +31,10 @@ from diffusionad.data.trees import child, contents, folders
 from diffusionad.errors import DataError, LayoutError, UsageError
 from diffusionad.structures import GOOD, Sample
 
-__all__ = ["DataSet", "Layout", "describe_layouts", "find_samples", "known_layouts", "recognise"]
+__all__ = ["ALL", "DataSet", "Layout", "describe_layouts", "find_samples", "known_layouts", "recognise"]
+
+ALL = "all"
+"""Instead of a category: every one of them; no category may be called so."""
 
 _GOOD_NAMES = frozenset({"good", "ok", "normal"})
 _DEFECT_NAMES = frozenset(

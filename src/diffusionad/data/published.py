@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from diffusionad.data.finding import pictures_under
 from diffusionad.data.pictures import read_picture
@@ -78,7 +79,7 @@ def visa_samples(folder: Path, category: str, root: Path) -> Iterator[Sample]:
         if row["object"] == category:
             is_good = row["label"] == "normal"
             mask = None if is_good or not row["mask"] else _inside(root, row["mask"])
-            split = "train" if row["split"] == "train" else "test"
+            split: Literal["train", "test"] = "train" if row["split"] == "train" else "test"
             if is_good or split == "test":
                 yield Sample(_inside(root, row["image"]), split, category, GOOD if is_good else "anomaly", mask)
 
