@@ -3,7 +3,7 @@ VENV ?= .venv
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check docs clean
+.PHONY: help install demo test check runtime docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ test: ## run the tests; ARGS="tests/data -k mask" runs some
 
 check: ## check format, lint, types and the direction of imports
 	@scripts/check
+
+runtime: ## judge with the base install, which has no torch, in an environment of its own
+	@scripts/check-runtime
 
 docs: ## check the links of the documents
 	@scripts/docs
