@@ -61,12 +61,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small() -> tuple[str, ...]:
-    """Settings of networks that train in a second, as `--set` takes them."""
-    return SMALL
-
-
-@pytest.fixture(scope="session")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run; read only."""
     from diffusionad import train

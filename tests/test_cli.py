@@ -17,7 +17,6 @@ from sklearn.metrics import roc_auc_score
 
 from diffusionad.cli import main
 from diffusionad.cli.screen import seconds, share
-from diffusionad.data import known_layouts
 from diffusionad.errors import UsageError
 
 
@@ -45,52 +44,16 @@ def test_help_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("[]")
-    for command in ("demo", "train", "calibrate", "evaluate", "predict", "datasets", "info"):
+    for command in ("demo", "train", "calibrate", "evaluate", "predict", "info"):
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "calibrate", "evaluate", "predict", "datasets", "info"])
+@pytest.mark.parametrize("command", ["demo", "train", "calibrate", "evaluate", "predict", "info"])
 def test_every_command_has_help_with_an_example_and_json(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
     assert f"diffusionad {command}" in out
     assert "--json" in out
-
-
-def test_datasets_lists_every_layout_with_its_tree_and_the_licences(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "datasets")
-    assert code == 0
-    for row in known_layouts():
-        assert f"{row.name}\n{row.tree}" in out
-    assert "CC BY-NC-SA 4.0" in out
-    listed = json.loads(call(capsys, "datasets", "--json")[1])["layouts"]
-    assert [row["name"] for row in listed] == [row.name for row in known_layouts()]
-
-
-def test_all_categories_train_and_are_measured_with_their_mean(
-    data: Path, tmp_path: Path, small: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("bolt", "nut"):
-        shutil.copytree(data, tmp_path / "data" / name)
-    shutil.rmtree(tmp_path / "data" / "nut" / "test" / "bar")
-    settings = [word for setting in small for word in ("--set", setting)]
-    start = ("train", tmp_path / "data", "--out", tmp_path / "runs", "--preset", "tiny", "--images", 16, *settings)
-    code, out, err = call(capsys, *start)
-    assert (code, "bolt, nut" in err) == (2, True)
-    code, out, err = call(capsys, *start, "--category", "all")
-    assert code == 0, err
-    assert "Layout mvtec: it holds train/good, 2 categories." in err
-    assert [line.split()[0] for line in out.splitlines()[:4]] == ["category", "bolt", "nut", "mean"]
-    measured = ("evaluate", tmp_path / "runs", tmp_path / "data", "--category", "all", "--out", tmp_path / "measured")
-    code, out, err = call(capsys, *measured)
-    assert code == 0, err
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[:4]}
-    assert rows["nut"][0] == "-"  # no defective picture: no figure, and none in the mean
-    assert rows["mean"][0] == rows["bolt"][0] != "-"
-    for name in ("bolt", "nut"):
-        assert (tmp_path / "measured" / name / "metrics.json").is_file()
-    figures = json.loads(call(capsys, *measured, "--json")[1])["categories"]
-    assert set(figures) == {"bolt", "nut"}
 
 
 def test_the_whole_path_from_data_to_verdicts(

@@ -26,7 +26,6 @@ app.command("diffusionad.cli.train:train", help="Train on a folder of good pictu
 app.command("diffusionad.cli.judge:calibrate", help="Set the threshold from good pictures never trained on.")
 app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures whose truth is known.")
 app.command("diffusionad.cli.judge:predict", help="Judge files, folders and globs.")
-app.command("diffusionad.cli.datasets:datasets", help="List the layouts of data sets and where to get them.")
 app.command("diffusionad.cli.judge:info", help="Say what a bundle is, its numbers and its limits.")
 
 

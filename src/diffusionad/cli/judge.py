@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from diffusionad.bundle import load_bundle, recalibrate
 from diffusionad.calibration import calibrate as find_threshold
-from diffusionad.cli.screen import Screen, number, share, show_means
-from diffusionad.data import ALL, find_pictures, find_samples, recognise
+from diffusionad.cli.screen import Screen, number, share
+from diffusionad.data import find_pictures, find_samples
 from diffusionad.errors import CalibrationError, DataError
 from diffusionad.evaluation import Evaluation
 from diffusionad.evaluation import evaluate as measure
@@ -21,8 +21,6 @@ from diffusionad.prediction import predict as judge
 from diffusionad.structures import Verdict
 
 __all__ = ["calibrate", "evaluate", "info", "predict", "show_evaluation"]
-
-_COLUMNS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 
 Json = Annotated[bool, Parameter(negative=())]
 
@@ -36,7 +34,7 @@ def calibrate(bundle: Path, data: Path, *, false_alarms: str = "0.01", layout: s
         bundle: Folder of the bundle; its threshold is replaced.
         data: Folder of good pictures, or a data set in a known layout, whose good test pictures are taken.
         false_alarms: Share of good pictures that may be called anomalous: 0.01, 1/100 or 1%.
-        layout: auto, or a name that `diffusionad datasets` lists.
+        layout: auto, folder or mvtec.
         json: Print one JSON object instead of text.
     """
     screen, allowed = Screen(json), share(false_alarms)
@@ -78,40 +76,29 @@ def evaluate(
     Example: diffusionad evaluate runs/bottle/bundle ./mvtec/bottle --out runs/bottle/evaluation
 
     Args:
-        bundle: Folder of the bundle; with --category all, of the runs, as `train --category all` left them.
+        bundle: Folder of the bundle.
         data: Data set with test pictures, in a known layout.
         out: Folder for the results.
-        category: Which one, where a data set has several; all measures each, into OUT/<category>, and the mean.
-        layout: auto, or a name that `diffusionad datasets` lists.
+        category: Which one, where a data set has several.
+        layout: auto, folder or mvtec.
         json: Print one JSON object instead of text.
     """
     screen = Screen(json)
-    known = recognise(data, layout)
-    screen.line(known.sentence())
-    if category != ALL:
-        result = measure(
-            Inspector.load(bundle), find_samples(data, layout, category), out, data=str(data), line=screen.line
-        )
-        show_evaluation(screen, result, out)
-        screen.result(asdict(result))
-        return 3 if result.unjudged else 0
-    results = {}
-    for name in known.categories:
-        inspector = Inspector.load(bundle / name / "bundle")
-        samples = find_samples(data, layout, name)
-        results[name] = measure(inspector, samples, out / name, data=f"{data} ({name})", line=screen.line)
-    figures = {name: [result.figures[column] for column in _COLUMNS] for name, result in results.items()}
-    show_means(screen, "category", [column.replace("_", " ") for column in _COLUMNS], figures)
-    screen.result({"categories": {name: asdict(result) for name, result in results.items()}})
-    return 3 if any(result.unjudged for result in results.values()) else 0
+    inspector = Inspector.load(bundle)
+    samples = find_samples(data, layout, category)
+    result = measure(inspector, samples, out, data=str(data), line=screen.line)
+    show_evaluation(screen, result, out)
+    screen.result(asdict(result))
+    return 3 if result.unjudged else 0
 
 
 def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
     """The short table of an evaluation."""
-    rows = [["all", *(number(result.figures[name]) for name in _COLUMNS)]]
+    names = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
+    rows = [["all", *(number(result.figures[name]) for name in names)]]
     for defect, values in result.kinds.items():
-        rows.append([defect, *(number(values[name]) for name in _COLUMNS)])
-    screen.table(["defect", *(name.replace("_", " ") for name in _COLUMNS)], rows)
+        rows.append([defect, *(number(values[name]) for name in names)])
+    screen.table(["defect", *(name.replace("_", " ") for name in names)], rows)
     if result.threshold is not None:
         screen.say(
             f"At the threshold {result.threshold:.4f}: {result.overkill[0]} of {result.overkill[1]} good pictures "

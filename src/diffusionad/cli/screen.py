@@ -10,7 +10,7 @@ from typing import Any
 
 from diffusionad.errors import UsageError
 
-__all__ = ["Screen", "number", "seconds", "share", "show_means"]
+__all__ = ["Screen", "number", "seconds", "share"]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -67,17 +67,6 @@ class Screen:
         if self._passing and sys.stderr.isatty():
             sys.stderr.write("\n")
         self._passing = False
-
-
-def show_means(
-    screen: Screen, heading: str, names: Sequence[str], figures: Mapping[str, Sequence[float | None]]
-) -> None:
-    """A table with a row for each of `figures` and, last, the mean of each column over the rows that have it."""
-    columns = list(zip(*figures.values(), strict=True))
-    known = [[value for value in column if value is not None] for column in columns]
-    means = [sum(values) / len(values) if values else None for values in known]
-    rows = [*figures.items(), ("mean", means)]
-    screen.table([heading, *names], [[name, *(number(value) for value in values)] for name, values in rows])
 
 
 def number(value: float | None) -> str:

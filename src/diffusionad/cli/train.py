@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from diffusionad.cli.screen import Screen, number, seconds, show_means
-from diffusionad.data import ALL, recognise
+from diffusionad.cli.screen import Screen, number, seconds
 from diffusionad.errors import ResourceError
 
 __all__ = ["import_training", "train"]
@@ -45,8 +44,8 @@ def train(
         preset: tiny, small, base or journal; without it, what CONFIG says, else small.
         max_time: How long to train: 20m, 90s, 1h30m. Without it, what the preset says.
         images: See that many images instead of training for a time: repeatable to the bit.
-        category: Which one, where a data set has several; all trains each, into OUT/<category>.
-        layout: auto, or a name that `diffusionad datasets` lists.
+        category: Which one, where a data set has several.
+        layout: auto, folder or mvtec.
         textures: Folder of texture pictures for synthetic defects; without it textures are drawn.
         foreground: auto, whole, or a folder of masks that say where the object is.
         seed: Decides every draw; without it, what CONFIG says, else 0.
@@ -69,41 +68,26 @@ def train(
         "settings": settings or [],
         "config_file": config,
     }
-    known = recognise(data, layout)
-    screen.line(known.sentence())
     if dry_run:
         plan = training.plan(data, category=category, layout=layout, **asked)
         for name, value in plan.items():
             screen.say(f"  {name}: {value}")
         screen.result(plan)
         return 0
-    asked |= {"textures": textures, "device": device, "devices": devices, "num_nodes": num_nodes, "layout": layout}
-    if category != ALL:
-        run = training.train(data, out, category=category, line=screen.line, **asked)
-        if not _leads():
-            return 0
-        _show_run(screen, run, out)
-        screen.result(_as_json(run))
-        return 3 if run.unreadable else 0
-    runs = {}
-    for name in known.categories:
-        screen.line(f"{name}:")
-        runs[name] = training.train(data, out / name, category=name, line=screen.line, **asked)
-    if not _leads():
+    run = training.train(
+        data,
+        out,
+        category=category,
+        layout=layout,
+        textures=textures,
+        device=device,
+        devices=devices,
+        num_nodes=num_nodes,
+        line=screen.line,
+        **asked,
+    )
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # another process of the same run speaks
         return 0
-    scores = {name: (run.score.image_auroc, run.score.pixel_ap) for name, run in runs.items()}
-    show_means(screen, "category", ("held-out image auroc", "held-out pixel ap"), scores)
-    screen.say(f"\nNext: diffusionad evaluate {out} {data} --category all --out {out}/evaluation")
-    screen.result({"categories": {name: _as_json(run) for name, run in runs.items()}})
-    return 3 if any(run.unreadable for run in runs.values()) else 0
-
-
-def _leads() -> bool:
-    """Not another process of the same run: that one speaks."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def _show_run(screen: Screen, run: Any, out: Path) -> None:
     for warning in run.warnings:
         screen.say(f"warning: {warning}")
     calibration = run.bundle.calibration
@@ -114,19 +98,18 @@ def _show_run(screen: Screen, run: Any, out: Path) -> None:
     )
     screen.say(calibration.sentence() if calibration else "Not calibrated.")
     screen.say(f"\nNext: diffusionad predict {run.bundle.folder} PICTURES --out {out}/verdicts")
-
-
-def _as_json(run: Any) -> dict[str, Any]:
-    calibration = run.bundle.calibration
-    return {
-        "bundle": str(run.bundle.folder),
-        "images": run.images,
-        "seconds": round(run.seconds, 1),
-        "held_out": {"image_auroc": run.score.image_auroc, "pixel_ap": run.score.pixel_ap},
-        "threshold": calibration.threshold if calibration else None,
-        "promise": calibration.sentence() if calibration else None,
-        "warnings": list(run.warnings),
-    }
+    screen.result(
+        {
+            "bundle": str(run.bundle.folder),
+            "images": run.images,
+            "seconds": round(run.seconds, 1),
+            "held_out": {"image_auroc": run.score.image_auroc, "pixel_ap": run.score.pixel_ap},
+            "threshold": calibration.threshold if calibration else None,
+            "promise": calibration.sentence() if calibration else None,
+            "warnings": list(run.warnings),
+        }
+    )
+    return 3 if run.unreadable else 0
 
 
 def import_training() -> Any:

@@ -32,8 +32,8 @@ def find_pictures(paths: Sequence[str | Path]) -> Iterator[Path]:
     return _each_picture([str(path) for path in paths])
 
 
-def pictures_under(folder: Path, root: Path, *, deep: bool = True) -> Iterator[Path]:
-    """Yield the files named like pictures in `folder` and, where `deep`, below it, sorted by path.
+def pictures_under(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield the files named like pictures in `folder` and below, sorted by path.
 
     Hidden entries, links to folders and links that lead out of `root` or nowhere are passed over; folders that may not
     be read are logged and passed over.
@@ -48,7 +48,7 @@ def pictures_under(folder: Path, root: Path, *, deep: bool = True) -> Iterator[P
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from pictures_under(path, root) if deep else ()
+            yield from pictures_under(path, root)
         elif path.suffix.lower() in _ENDINGS and _is_file_inside(path, root):
             yield path
 
