@@ -50,6 +50,7 @@ class Sample:
         category: product class, the name of the data set's folder when it has only one.
         defect: kind of damage; "good" is normal.
         mask_path: file whose non-zero pixels are anomalous; None for good pictures and where unknown.
+        session: name of the recording (day, shift, camera) it comes from; None where unknown.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Sample:
     category: str
     defect: str
     mask_path: Path | None = None
+    session: str | None = None
 
     @property
     def is_good(self) -> bool:

@@ -10,9 +10,10 @@ from cyclopts import Parameter
 
 from diffusionad.bundle import load_bundle, recalibrate
 from diffusionad.calibration import calibrate as find_threshold
+from diffusionad.cli.categories import is_all, read_layout, show_categories
 from diffusionad.cli.screen import Screen, number, share
-from diffusionad.data import find_pictures, find_samples
-from diffusionad.errors import CalibrationError, DataError
+from diffusionad.data import Reading, find_pictures, find_samples
+from diffusionad.errors import CalibrationError, DataError, UsageError
 from diffusionad.evaluation import Evaluation
 from diffusionad.evaluation import evaluate as measure
 from diffusionad.files import file_hash
@@ -24,8 +25,18 @@ __all__ = ["calibrate", "evaluate", "info", "predict", "show_evaluation"]
 
 Json = Annotated[bool, Parameter(negative=())]
 
+_FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 
-def calibrate(bundle: Path, data: Path, *, false_alarms: str = "0.01", layout: str = "auto", json: Json = False) -> int:
+
+def calibrate(
+    bundle: Path,
+    data: Path,
+    *,
+    false_alarms: str = "0.01",
+    category: str | None = None,
+    layout: str = "auto",
+    json: Json = False,
+) -> int:
     """Set the threshold from good pictures that were never trained on.
 
     Example: diffusionad calibrate runs/part/bundle ./good_tuesday --false-alarms 1/100
@@ -34,12 +45,13 @@ def calibrate(bundle: Path, data: Path, *, false_alarms: str = "0.01", layout: s
         bundle: Folder of the bundle; its threshold is replaced.
         data: Folder of good pictures, or a data set in a known layout, whose good test pictures are taken.
         false_alarms: Share of good pictures that may be called anomalous: 0.01, 1/100 or 1%.
-        layout: auto, folder or mvtec.
+        category: Which one, where a data set has several.
+        layout: auto, or a name that `diffusionad datasets` lists.
         json: Print one JSON object instead of text.
     """
     screen, allowed = Screen(json), share(false_alarms)
     inspector = Inspector.load(bundle)
-    good = [sample for sample in find_samples(data, layout) if sample.is_good]
+    good = [sample for sample in find_samples(data, layout, category) if sample.is_good]
     chosen = [sample for sample in good if sample.split == "test"] or good
     seen = set(inspector.bundle.origin.hashes)
     scores, unjudged, known = [], [], []
@@ -76,29 +88,55 @@ def evaluate(
     Example: diffusionad evaluate runs/bottle/bundle ./mvtec/bottle --out runs/bottle/evaluation
 
     Args:
-        bundle: Folder of the bundle.
-        data: Data set with test pictures, in a known layout.
-        out: Folder for the results.
-        category: Which one, where a data set has several.
-        layout: auto, folder or mvtec.
+        bundle: Folder of the bundle; with --category all, the folder that holds CATEGORY/bundle for each.
+        data: Data set with test pictures, in a known layout, or a manifest.
+        out: Folder for the results; with --category all, each in OUT/CATEGORY.
+        category: Which one, where a data set has several; all: one after the other.
+        layout: auto, or a name that `diffusionad datasets` lists.
         json: Print one JSON object instead of text.
     """
     screen = Screen(json)
-    inspector = Inspector.load(bundle)
-    samples = find_samples(data, layout, category)
-    result = measure(inspector, samples, out, data=str(data), line=screen.line)
+    reading = read_layout(screen, data, layout)
+    if is_all(category, reading):
+        return _evaluate_all(screen, bundle, data, out, reading)
+    result = _evaluate(screen, bundle, data, out, reading.layout, category)
     show_evaluation(screen, result, out)
     screen.result(asdict(result))
     return 3 if result.unjudged else 0
 
 
+def _evaluate(screen: Screen, bundle: Path, data: Path, out: Path, layout: str, category: str | None) -> Evaluation:
+    inspector = Inspector.load(bundle)
+    return measure(inspector, find_samples(data, layout, category), out, data=str(data), line=screen.line)
+
+
+def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading: Reading) -> int:
+    missing = [name for name in reading.categories if not (bundles / name / "bundle").is_dir()]
+    if missing:
+        raise UsageError(
+            f"There is no bundle {str(bundles / missing[0] / 'bundle')!r} for the category {missing[0]!r}"
+            + (f", and none for {len(missing) - 1} more" if len(missing) > 1 else "")
+            + "; train them all with `diffusionad train ... --category all`, or give one --category."
+        )
+    results = {}
+    for name in reading.categories:
+        screen.line(f"Category {name!r}.")
+        results[name] = _evaluate(screen, bundles / name / "bundle", data, out / name, reading.layout, name)
+    mean = show_categories(screen, _FIGURES, {name: result.figures for name, result in results.items()})
+    unjudged = [(name, *fault) for name, result in results.items() for fault in result.unjudged]
+    for name, path, reason in unjudged:
+        screen.say(f"not judged: {name}: {path}: {reason}")
+    screen.say(f"Reports: {out}/CATEGORY/report.html")
+    screen.result({"categories": {name: asdict(result) for name, result in results.items()}, "mean": mean})
+    return 3 if unjudged else 0
+
+
 def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
     """The short table of an evaluation."""
-    names = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
-    rows = [["all", *(number(result.figures[name]) for name in names)]]
+    rows = [["all", *(number(result.figures[name]) for name in _FIGURES)]]
     for defect, values in result.kinds.items():
-        rows.append([defect, *(number(values[name]) for name in names)])
-    screen.table(["defect", *(name.replace("_", " ") for name in names)], rows)
+        rows.append([defect, *(number(values[name]) for name in _FIGURES)])
+    screen.table(["defect", *(name.replace("_", " ") for name in _FIGURES)], rows)
     if result.threshold is not None:
         screen.say(
             f"At the threshold {result.threshold:.4f}: {result.overkill[0]} of {result.overkill[1]} good pictures "

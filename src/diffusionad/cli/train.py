@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from diffusionad.cli.categories import is_all, read_layout, show_categories
 from diffusionad.cli.screen import Screen, number, seconds
-from diffusionad.errors import ResourceError
+from diffusionad.errors import ResourceError, UsageError
 
 __all__ = ["import_training", "train"]
 
@@ -39,13 +40,13 @@ def train(
     Example: diffusionad train ./good --out runs/part --max-time 20m
 
     Args:
-        data: Folder of good pictures, or a data set in a known layout.
-        out: Folder of the run; the bundle will be OUT/bundle.
+        data: Folder of good pictures, a data set in a known layout, or a manifest.
+        out: Folder of the run; the bundle will be OUT/bundle; with --category all, OUT/CATEGORY/bundle.
         preset: tiny, small, base or journal; without it, what CONFIG says, else small.
         max_time: How long to train: 20m, 90s, 1h30m. Without it, what the preset says.
         images: See that many images instead of training for a time: repeatable to the bit.
-        category: Which one, where a data set has several.
-        layout: auto, folder or mvtec.
+        category: Which one, where a data set has several; all: one after the other, each for MAX_TIME.
+        layout: auto, or a name that `diffusionad datasets` lists.
         textures: Folder of texture pictures for synthetic defects; without it textures are drawn.
         foreground: auto, whole, or a folder of masks that say where the object is.
         seed: Decides every draw; without it, what CONFIG says, else 0.
@@ -57,8 +58,14 @@ def train(
         dry_run: Read everything, say what would be done, and stop.
         json: Print one JSON object instead of text.
     """
-    screen = Screen(json)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes of one run, one speaks
+    screen = Screen(as_json=json or not first)
     training = import_training()
+    reading = read_layout(screen, data, layout)
+    whole = is_all(category, reading)
+    if whole and devices * num_nodes > 1:
+        raise UsageError("--category all trains in one process; give one --category to train in several.")
+    places = {name: out / name for name in reading.categories} if whole else {category: out}
     asked: dict[str, Any] = {
         "preset": preset,
         "max_time": seconds(max_time) if max_time else None,
@@ -67,27 +74,32 @@ def train(
         "foreground": foreground,
         "settings": settings or [],
         "config_file": config,
+        "layout": reading.layout,
     }
     if dry_run:
-        plan = training.plan(data, category=category, layout=layout, **asked)
-        for name, value in plan.items():
-            screen.say(f"  {name}: {value}")
-        screen.result(plan)
+        plans = {name: training.plan(data, category=name, **asked) for name in places}
+        for name, plan in plans.items():
+            for key, value in {**({"category": name} if whole else {}), **plan}.items():
+                screen.say(f"  {key}: {value}")
+        screen.result({"categories": plans} if whole else plans[category])
         return 0
-    run = training.train(
-        data,
-        out,
-        category=category,
-        layout=layout,
-        textures=textures,
-        device=device,
-        devices=devices,
-        num_nodes=num_nodes,
-        line=screen.line,
-        **asked,
-    )
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # another process of the same run speaks
+    asked |= {"textures": textures, "device": device, "devices": devices, "num_nodes": num_nodes, "line": screen.line}
+    runs = {}
+    for name, folder in places.items():
+        if whole:
+            screen.line(f"Category {name!r}.")
+        runs[name or ""] = training.train(data, folder, category=name, **asked)
+    if not first:
         return 0
+    if whole:
+        _show_all(screen, runs, out)
+    else:
+        _show(screen, next(iter(runs.values())), out)
+    return 3 if any(run.unreadable for run in runs.values()) else 0
+
+
+def _show(screen: Screen, run: Any, out: Path) -> None:
+    """What a finished run (`training.TrainedRun`) leaves."""
     for warning in run.warnings:
         screen.say(f"warning: {warning}")
     calibration = run.bundle.calibration
@@ -98,18 +110,32 @@ def train(
     )
     screen.say(calibration.sentence() if calibration else "Not calibrated.")
     screen.say(f"\nNext: diffusionad predict {run.bundle.folder} PICTURES --out {out}/verdicts")
-    screen.result(
-        {
-            "bundle": str(run.bundle.folder),
-            "images": run.images,
-            "seconds": round(run.seconds, 1),
-            "held_out": {"image_auroc": run.score.image_auroc, "pixel_ap": run.score.pixel_ap},
-            "threshold": calibration.threshold if calibration else None,
-            "promise": calibration.sentence() if calibration else None,
-            "warnings": list(run.warnings),
-        }
-    )
-    return 3 if run.unreadable else 0
+    screen.result(_summary(run))
+
+
+def _show_all(screen: Screen, runs: dict[str, Any], out: Path) -> None:
+    for name, run in runs.items():
+        for warning in run.warnings:
+            screen.say(f"warning: {name}: {warning}")
+    screen.say("Held-out good pictures with planted defects. Real defects may be harder.")
+    summaries = {name: _summary(run) for name, run in runs.items()}
+    figures = {name: summary["held_out"] for name, summary in summaries.items()}
+    mean = show_categories(screen, ("image_auroc", "pixel_ap"), figures)
+    screen.say(f"\nNext: diffusionad evaluate {out} DATA --category all --out {out}/evaluation")
+    screen.result({"categories": summaries, "mean": mean})
+
+
+def _summary(run: Any) -> dict[str, Any]:
+    calibration = run.bundle.calibration
+    return {
+        "bundle": str(run.bundle.folder),
+        "images": run.images,
+        "seconds": round(run.seconds, 1),
+        "held_out": {"image_auroc": run.score.image_auroc, "pixel_ap": run.score.pixel_ap},
+        "threshold": calibration.threshold if calibration else None,
+        "promise": calibration.sentence() if calibration else None,
+        "warnings": list(run.warnings),
+    }
 
 
 def import_training() -> Any:

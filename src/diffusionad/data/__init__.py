@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
-from diffusionad.data.layouts import describe_layouts, find_samples
-from diffusionad.data.pictures import BACKGROUND, MAX_PIXELS, MIN_SIDE, picture_size, read_mask, read_picture
+from diffusionad.data.known import DATA_SETS, DataSet
+from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
+from diffusionad.data.pictures import (
+    BACKGROUND,
+    MAX_PIXELS,
+    MIN_SIDE,
+    is_mask_empty,
+    picture_size,
+    read_mask,
+    read_picture,
+)
 from diffusionad.data.resize import resize, resize_map, resize_mask
 
 __all__ = [
     "BACKGROUND",
+    "DATA_SETS",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "DataSet",
     "Foreground",
+    "Reading",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
     "find_samples",
     "foreground_from_folder",
+    "is_mask_empty",
+    "layout_trees",
     "picture_size",
     "read_mask",
     "read_picture",
+    "recognise",
     "resize",
     "resize_map",
     "resize_mask",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from diffusionad.structures import BoolMap, FloatMap, Picture
 
-__all__ = ["BACKGROUND", "MAX_PIXELS", "MIN_SIDE", "picture_size", "read_mask", "read_picture"]
+__all__ = ["BACKGROUND", "MAX_PIXELS", "MIN_SIDE", "is_mask_empty", "picture_size", "read_mask", "read_picture"]
 
 BACKGROUND = 255
 """Grey level 0..255 laid under transparent pixels: white."""
@@ -115,6 +115,19 @@ def read_mask(path: Path, size: tuple[int, int], *, picture: Path | None = None)
     if len(np.unique(levels)) <= _MAX_LABELS:
         return levels > 0
     return levels >= float(levels.max()) / 2
+
+
+def is_mask_empty(path: Path) -> bool:
+    """Whether a mask marks nothing: every palette index, bit or grey level is 0.
+
+    Raises:
+        DataError: the mask cannot be read.
+    """
+    try:
+        with _opened(path, MAX_PIXELS) as mask:
+            return not _mask_levels(mask, path).any()
+    except PictureError as error:
+        raise DataError(f"A mask cannot be read. {error}", code="data.mask") from error
 
 
 @contextmanager
