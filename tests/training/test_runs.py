@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from diffusionad import train
+from diffusionad.config import Config
 from diffusionad.errors import (
     InterruptedRun,
     ResourceError,
@@ -27,6 +28,7 @@ from diffusionad.errors import (
     UsageError,
 )
 from diffusionad.inspector import Inspector
+from diffusionad.normality import Normality
 from diffusionad.training import loop, plan, runs, session
 
 SMALL = (
@@ -103,6 +105,14 @@ def test_a_killed_run_resumes_to_the_same_weights(data: Path, tmp_path: Path) ->
     for out in ("killed", "whole"):
         subprocess.run(command(data, tmp_path / out, 120, often), check=True, capture_output=True)
     assert same(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
+
+
+def test_a_finished_run_has_its_normality_fitted_and_a_share_chosen(straight: Path) -> None:
+    fitted, shares = weights(straight), Config().normality.shares
+    assert all(fitted["normality.whitening"].diagonal().amin(dim=(0, 1)) > 0)
+    assert fitted["normality.mean"].abs().max() > 1e-3
+    assert min(abs(fitted["normality.share"].item() - share) for share in shares) < 1e-6
+    assert fitted["normality.offset"].item() != Normality(3, (32, 32), (0.1,)).offset.item()
 
 
 def test_two_processes_train_as_one_does(data: Path, tmp_path: Path) -> None:
