@@ -5,7 +5,17 @@ from __future__ import annotations
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
 from diffusionad.data.layouts import describe_layouts, find_samples
-from diffusionad.data.pictures import BACKGROUND, MAX_PIXELS, MIN_SIDE, picture_size, read_mask, read_picture
+from diffusionad.data.pictures import (
+    BACKGROUND,
+    MAX_PIXELS,
+    MIN_SIDE,
+    Stored,
+    picture_size,
+    read_mask,
+    read_mask_levels,
+    read_picture,
+    read_stored,
+)
 from diffusionad.data.resize import resize, resize_map, resize_mask
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE",
     "Foreground",
+    "Stored",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
@@ -20,7 +31,9 @@ __all__ = [
     "foreground_from_folder",
     "picture_size",
     "read_mask",
+    "read_mask_levels",
     "read_picture",
+    "read_stored",
     "resize",
     "resize_map",
     "resize_mask",
