@@ -66,7 +66,7 @@ def find_few(seen: Seen) -> Iterator[Finding]:
     if held >= needed:
         return
     total = next(total for total in itertools.count(count) if _held_back(total) >= needed)
-    asked = f"a share of {seen.false_alarms:g} false alarms"
+    asked = f"a share of false alarms of {seen.false_alarms:g}"
     possible = math.ceil(1000 / (held + 1)) / 1000
     promised = held >= MIN_FOR_PROMISE
     yield Finding(

@@ -193,7 +193,8 @@ def _sharpness(grey: NDArray[np.uint8]) -> float:
         total += float(values.sum(dtype=np.float64))
         squares += float(np.dot(values, values))
     count = (grey.shape[0] - 2) * (grey.shape[1] - 2)
-    return max(0.0, squares / count - (total / count) ** 2)
+    mean = total / count
+    return float(max(0.0, squares / count - mean * mean))
 
 
 def _day_in(name: str) -> date | None:

@@ -120,8 +120,10 @@ def find_suspects(seen: Seen) -> Iterator[Finding]:
 def strangeness(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
     """[N] how far each thumbnail's 20 most deviating places are from what is usual there, in robust deviations.
 
-    Usual is the median of all thumbnails at that place and colour, the deviation 1.4826 times the median absolute one
-    and at least two grey levels. Each thumbnail's own median level is taken off first: light may change a little.
+    Usual is the median of all thumbnails at that place and colour. The deviation is 1.4826 times the median absolute
+    one, or the absolute one that a tenth exceeds over 1.645 (what edges of parts that lie a little elsewhere do), the
+    largest among the neighbouring places, and at least two grey levels. Each thumbnail's own median level is taken off
+    first: light may change a little.
 
     Args:
         thumbnails: [64, 64, 3] uint8 each, at least one.
@@ -135,13 +137,22 @@ def strangeness(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         rows = slice(top, top + 4)
         stack = np.stack([thumbnails[index][rows] - offsets[index] for index in some])
         usual[rows] = np.median(stack, axis=0)
-        deviation[rows] = 1.4826 * np.median(np.abs(stack - usual[rows]), axis=0)
-    deviation = np.maximum(deviation, _NOISE)
+        middle, tenth = np.quantile(np.abs(stack - usual[rows]), (0.5, 0.9), axis=0)
+        deviation[rows] = np.maximum(1.4826 * middle, tenth / 1.645)
+    deviation = np.maximum(_largest_nearby(deviation), _NOISE)
     result = np.empty(len(thumbnails))
     for index, one in enumerate(thumbnails):
         places = (np.abs(one - offsets[index] - usual) / deviation).max(axis=2).ravel()
         result[index] = np.partition(places, -_PLACES)[-_PLACES:].mean()
     return result
+
+
+def _largest_nearby(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest of 3 x 3 places, [H, W, C]."""
+    wide = np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    shifted = [wide[y : y + values.shape[0], x : x + values.shape[1]] for y in range(3) for x in range(3)]
+    largest: NDArray[np.float32] = np.max(shifted, axis=0)
+    return largest
 
 
 def robust_z(values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
