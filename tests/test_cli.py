@@ -44,11 +44,11 @@ def test_help_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("[]")
-    for command in ("demo", "train", "calibrate", "evaluate", "predict", "info", "datasets"):
+    for command in ("demo", "train", "calibrate", "evaluate", "predict", "info", "datasets", "doctor"):
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "calibrate", "evaluate", "predict", "info", "datasets"])
+@pytest.mark.parametrize("command", ["demo", "train", "calibrate", "evaluate", "predict", "info", "datasets", "doctor"])
 def test_every_command_has_help_with_an_example_and_json(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = call(capsys, command, "--help")
     assert code == 0

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from diffusionad.errors import CalibrationError, PictureError
 
-__all__ = ["MIN_FOR_PROMISE", "RULE", "Calibration", "calibrate", "from_json"]
+__all__ = ["MIN_FOR_PROMISE", "RULE", "Calibration", "calibrate", "from_json", "pictures_needed"]
 
 RULE = "split-conformal"
 """How the threshold was found; the only rule there is."""
@@ -111,11 +111,16 @@ def calibrate(scores: Sequence[float], false_alarms: float = 0.01) -> Calibratio
         rule=RULE,
         requested=float(false_alarms),
         promised=allowed / (n + 1) if n >= MIN_FOR_PROMISE else None,
-        needed=math.ceil(1 / _exact(false_alarms)) - 1,
+        needed=pictures_needed(false_alarms),
         n=n,
         threshold=rising[n - allowed],
         scores=rising,
     )
+
+
+def pictures_needed(false_alarms: float) -> int:
+    """Fewest calibration pictures with which the share `false_alarms`, strictly in (0, 1), can be promised."""
+    return math.ceil(1 / _exact(false_alarms)) - 1
 
 
 def from_json(stored: object) -> Calibration:

@@ -16,12 +16,13 @@ __all__ = ["app", "main"]
 
 _HELP = """Learns from pictures of good parts only, then finds and outlines defects.
 
-Exit codes: 0 all good, 1 something anomalous or to review, 2 wrong use or unusable input,
+Exit codes: 0 all good, 1 something anomalous, to review or to mend, 2 wrong use or unusable input,
 3 finished but some pictures could not be judged, 4 the machine or the training failed, 130 interrupted.
 """
 
 app = App(name="diffusionad", help=_HELP, version=__version__)
 app.command("diffusionad.cli.demo:demo", help="Write the sample set, train, calibrate, evaluate: all in one go.")
+app.command("diffusionad.cli.doctor:doctor", help="Look for faults in a data set before training on it.")
 app.command("diffusionad.cli.train:train", help="Train on a folder of good pictures; run again to resume.")
 app.command("diffusionad.cli.judge:calibrate", help="Set the threshold from good pictures never trained on.")
 app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures whose truth is known.")

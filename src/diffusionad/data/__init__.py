@@ -10,10 +10,13 @@ from diffusionad.data.pictures import (
     BACKGROUND,
     MAX_PIXELS,
     MIN_SIDE,
+    Stored,
     is_mask_empty,
     picture_size,
     read_mask,
+    read_mask_levels,
     read_picture,
+    read_stored,
 )
 from diffusionad.data.resize import resize, resize_map, resize_mask
 
@@ -25,6 +28,7 @@ __all__ = [
     "DataSet",
     "Foreground",
     "Reading",
+    "Stored",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
@@ -34,7 +38,9 @@ __all__ = [
     "layout_trees",
     "picture_size",
     "read_mask",
+    "read_mask_levels",
     "read_picture",
+    "read_stored",
     "recognise",
     "resize",
     "resize_map",

@@ -20,7 +20,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +42,18 @@ if TYPE_CHECKING:
 
     from diffusionad.structures import BoolMap, FloatMap, Picture
 
-__all__ = ["BACKGROUND", "MAX_PIXELS", "MIN_SIDE", "is_mask_empty", "picture_size", "read_mask", "read_picture"]
+__all__ = [
+    "BACKGROUND",
+    "MAX_PIXELS",
+    "MIN_SIDE",
+    "Stored",
+    "is_mask_empty",
+    "picture_size",
+    "read_mask",
+    "read_mask_levels",
+    "read_picture",
+    "read_stored",
+]
 
 BACKGROUND = 255
 """Grey level 0..255 laid under transparent pixels: white."""
@@ -62,7 +76,27 @@ _FORMATS: tuple[tuple[bytes, bytes, type[ImageFile]], ...] = (
     (b"MM\0+", b"", TiffImageFile),
     (b"RIFF", b"WEBP", WebPImageFile),
 )
+_ORIENTATION, _CHANGED, _EXIF_PART, _RECORDED = 274, 306, 34665, 36867
 _MAX_LABELS = 8  # a mask with more grey levels than this has soft edges, not labels
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A decoded picture, and what its file says about it.
+
+    Attributes:
+        picture: as `read_picture` returns it.
+        mode: Pillow's name for how the pixels are stored, such as "L", "RGB", "RGBA", "P", "CMYK", "I;16".
+        profile: the first 8 hexadecimal digits of the sha256 of the embedded colour profile; None without one.
+        rotation: EXIF orientation 1..8; 1 where the file says nothing.
+        taken: day of recording by EXIF; None where the file says nothing.
+    """
+
+    picture: Picture
+    mode: str
+    profile: str | None
+    rotation: int
+    taken: date | None
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -77,6 +111,15 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     with _opened(path, max_pixels) as picture:
         return _decode(picture, path)
+
+
+def read_stored(path: Path, *, max_pixels: int = MAX_PIXELS) -> Stored:
+    """Decode one file as `read_picture` does, once, and tell how it was stored. Raises as `read_picture`."""
+    with _opened(path, max_pixels) as picture:
+        mode, pixels = picture.mode, _decode(picture, path)
+        profile = picture.info.get("icc_profile")
+        rotation, taken = _exif(picture)
+        return Stored(pixels, mode, sha256(profile).hexdigest()[:8] if profile else None, rotation, taken)
 
 
 def picture_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -128,6 +171,12 @@ def is_mask_empty(path: Path) -> bool:
             return not _mask_levels(mask, path).any()
     except PictureError as error:
         raise DataError(f"A mask cannot be read. {error}", code="data.mask") from error
+
+
+def read_mask_levels(path: Path) -> FloatMap:
+    """A mask as stored, [H, W] float32 in the file's own units: its strongest channel. Raises as `read_picture`."""
+    with _opened(path, MAX_PIXELS) as mask:
+        return _mask_levels(mask, path)
 
 
 @contextmanager
@@ -202,6 +251,17 @@ def _decode(picture: ImageFile, path: Path) -> Picture:
         over = picture.convert("RGBA")
         plain = Pillow.alpha_composite(Pillow.new("RGBA", over.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255)), over)
     return np.array(plain.convert("RGB"), dtype=np.uint8)
+
+
+def _exif(picture: ImageFile) -> tuple[int, date | None]:
+    """Orientation 1..8 and day of recording. What cannot be read is as if it were not there: pixels do not need it."""
+    rotation, taken = 1, None
+    with suppress(Exception):
+        tags = picture.getexif()
+        rotation = int(tags.get(_ORIENTATION, 1))
+        stamp = tags.get_ifd(_EXIF_PART).get(_RECORDED) or tags.get(_CHANGED)
+        taken = date.fromisoformat(str(stamp)[:10].replace(":", "-"))
+    return (rotation if 1 <= rotation <= 8 else 1), taken
 
 
 def _load(picture: ImageFile, path: Path) -> None:

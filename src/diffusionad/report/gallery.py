@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from diffusionad.report.page import Card
 
-__all__ = ["Gallery", "Mistake", "Tile"]
+__all__ = ["Gallery", "Mistake", "Tile", "data_uri"]
 
 Mistake = Literal["missed defect", "false alarm"]
 

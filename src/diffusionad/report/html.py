@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from diffusionad.files import write_text
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from diffusionad.report.gallery import Gallery
     from diffusionad.report.page import Page
 
-__all__ = ["render", "write_report"]
+__all__ = ["environment", "one_line", "render", "write_report"]
 
 NOT_MEASURED = "not measured"
 
@@ -53,7 +53,7 @@ def render(page: Page, gallery: Gallery) -> str:
         raise ValueError(f"The page has the threshold {page.threshold}, its gallery {gallery.threshold}.")
     figures = {name: page.figures.get(name) for name in FIGURES} | dict(page.figures)
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             page=page,
@@ -69,9 +69,11 @@ def render(page: Page, gallery: Gallery) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("diffusionad.report", "template"),
+def environment(*packages: str) -> Environment:
+    """The template engine of offline pages. Templates of `packages` come before those of a report."""
+    loaders = [PackageLoader(package, "template") for package in (*packages, "diffusionad.report")]
+    engine = Environment(
+        loader=ChoiceLoader(loaders),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,
@@ -80,15 +82,15 @@ def _environment() -> Environment:
     )
     filters: Mapping[str, Any] = {
         "fraction": fraction,
-        "line": lambda text: _visible(text).replace("\n", "\\n").replace("\t", "\\t"),
+        "line": one_line,
         "long": lambda text: text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "\n[shortened]",
         "p_value": lambda value: f"{value:.2g}" if _known(value) else NOT_MEASURED,
         "score": lambda value: f"{value:.4f}" if _known(value) else "none",
         "rate": rate,
     }
-    environment.filters.update(filters)
-    environment.globals["frame"] = FRAME
-    return environment
+    engine.filters.update(filters)
+    engine.globals["frame"] = FRAME
+    return engine
 
 
 def fraction(value: float | None) -> str:
@@ -107,6 +109,11 @@ def rate(count: tuple[int, int]) -> str:
     centre = (share + z2 / (2 * of)) / (1 + z2 / of)
     half = math.sqrt(z2 * (share * (1 - share) / of + z2 / (4 * of**2))) / (1 + z2 / of)
     return f"{share:.1%}, true rate likely {max(0.0, centre - half):.1%} to {min(1.0, centre + half):.1%}"
+
+
+def one_line(text: str) -> str:
+    """Foreign text such as a file's name on one line: what no screen can show is written as its escape sequence."""
+    return str(_visible(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _known(value: float | None) -> bool:
