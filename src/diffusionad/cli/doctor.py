@@ -35,7 +35,7 @@ def doctor(
 
     Args:
         data: Folder of good pictures, or a data set in a known layout.
-        layout: auto, folder or mvtec.
+        layout: auto, or a name that `diffusionad datasets` lists.
         category: Which one, where a data set has several.
         out: Folder for doctor.html, a page with the pictures concerned.
         false_alarms: Share of good pictures that may be called anomalous: 0.01, 1/100 or 1%.
