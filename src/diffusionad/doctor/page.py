@@ -23,7 +23,7 @@ SIDE = 176
 ROOM = 16_000
 """Most bytes of a shown picture; as base64 in the page it takes a third more."""
 MOST = 150
-"""Most pictures in the page, 3.2 MB at worst."""
+"""Most pictures of findings in the page; with the usual ones 3.5 MB at worst."""
 MOST_OF_ONE = 12
 MOST_NAMES = 200
 USUAL = 12
