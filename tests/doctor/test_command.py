@@ -57,7 +57,7 @@ def test_findings_are_exit_code_1_and_name_five_files(part: Path, capsys: pytest
         (part / "train" / "good" / f"{index:03d}.png").write_bytes(b"")
     code, out, _ = call(capsys, part, "--false-alarms", "1/10")
     assert code == 1
-    assert "broken  7 pictures are empty files of 0 bytes; 7 of them would have been learned from." in out
+    assert "broken  7 pictures are empty (0 bytes); in train: 7." in out
     assert out.count("train/good/") == 5
     assert "and 2 more" in out
     assert "> Copy or record them again" in out
@@ -149,11 +149,20 @@ def test_page_is_bounded(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copy(path, path.with_name(f"same{index:03d}.png"))
     examination = examine(part)
     assert sum(len(finding.paths) for finding in examination.findings) > 200
-    usual = len(Reader(render_findings(examination, "now")).pictures)
+    unbounded = len(Reader(render_findings(examination, "now")).pictures)
     monkeypatch.setattr(page, "MOST", 15)
     text = render_findings(examination, "now")
-    assert usual > len(Reader(text).pictures) == 15
+    assert 15 < len(Reader(text).pictures) <= 15 + page.USUAL < unbounded
+    assert len(Reader(text[: text.index("Usual good pictures")]).pictures) == 15
     assert max(map(len, Reader(text).pictures)) < page.ROOM * 1.4
+
+
+def test_page_shows_usual_pictures_even_where_a_finding_concerns_all(part: Path) -> None:
+    for index, path in enumerate(sorted((part / "train" / "good").iterdir())):
+        Image.open(path).resize((90 + index, 90 + index)).save(path)
+    text = render_findings(examine(part, false_alarms=0.1), "now")
+    usual = text[text.index("Usual good pictures") :]
+    assert len(Reader(usual).pictures) >= 10
 
 
 def test_nothing_in_the_data_set_is_changed(part: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ FEWEST = 10
 _AGAIN = "Copy or record them again, or delete them."
 _UNREADABLE = {
     "picture.truncated": ("damaged or cut off", _AGAIN),
-    "picture.empty": ("empty files of 0 bytes", _AGAIN),
+    "picture.empty": ("empty (0 bytes)", _AGAIN),
     "picture.missing": ("missing", "Check the paths and links."),
     "picture.unreadable": ("not allowed to be read", "Check the permissions: ls -l shows them."),
     "picture.unknown_format": ("not in a picture format, whatever the name says", "Save them as PNG, or delete them."),
@@ -44,7 +44,7 @@ def find_unreadable(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             code,
             "broken",
-            f"{counted(len(items))} {words}; {good} of them would have been learned from.",
+            f"{counted(len(items))} {words}; in train: {good}.",
             advice,
             tuple(item.sample.path for item in items),
         )
@@ -107,7 +107,7 @@ def find_leftovers(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "files.leftover",
             "note",
-            f"{counted(len(seen.hidden), 'leftover')} of an operating system among the pictures; passed over.",
+            f"{counted(len(seen.hidden), 'system file', one='lies', many='lie')} among the pictures; passed over.",
             f"find {where} '(' -iname thumbs.db -o -name .DS_Store -o -name '._*' -o -iname desktop.ini ')' -delete",
             tuple(seen.hidden),
         )

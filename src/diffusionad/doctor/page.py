@@ -23,7 +23,7 @@ SIDE = 176
 ROOM = 16_000
 """Most bytes of a shown picture; as base64 in the page it takes a third more."""
 MOST = 150
-"""Most pictures in the page, 3.2 MB at worst."""
+"""Most pictures of findings in the page; with the usual ones 3.5 MB at worst."""
 MOST_OF_ONE = 12
 MOST_NAMES = 200
 USUAL = 12
@@ -92,8 +92,9 @@ def _picture(path: Path) -> str | None:
 
 
 def _usual(examination: Examination) -> list[Path]:
-    """Good training pictures without a finding of their own, spread evenly over the set."""
-    odd = {path for finding in examination.findings for path in finding.paths}
+    """Good training pictures spread evenly over the set, without those of a finding that concerns only a few."""
+    few = len(examination.seen.looks) // 4
+    odd = {path for finding in examination.findings if len(finding.paths) <= few for path in finding.paths}
     paths = [look.sample.path for look in examination.seen.training if look.sample.path not in odd]
     return paths[:: max(1, -(-len(paths) // USUAL))]
 
