@@ -1,8 +1,9 @@
-"""From files on disk to arrays: reading, resizing, finding samples, finding the object."""
+"""From files on disk to arrays: reading, fitting, finding samples, finding the object."""
 
 from __future__ import annotations
 
 from diffusionad.data.finding import find_pictures
+from diffusionad.data.fit import Framing, View
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
 from diffusionad.data.layouts import describe_layouts, find_samples
 from diffusionad.data.pictures import BACKGROUND, MAX_PIXELS, MIN_SIDE, picture_size, read_mask, read_picture
@@ -13,6 +14,8 @@ __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE",
     "Foreground",
+    "Framing",
+    "View",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
