@@ -28,6 +28,7 @@ def maker(
     shift: float = 0.0,
     light: float = 0.0,
     stream: Stream = "pair",
+    judged: BoolMap | None = None,
 ) -> PairMaker:
     return PairMaker(
         PICTURES,
@@ -38,6 +39,7 @@ def maker(
         shift=shift,
         light=light,
         stream=stream,
+        judged=None if judged is None else [judged] * len(PICTURES),
     )
 
 
@@ -139,7 +141,9 @@ def test_the_foreground_moves_with_its_picture() -> None:
         def __init__(self) -> None:
             self.moved: list[tuple[int, int]] = []
 
-        def plant(self, rng: np.random.Generator, normal: Image, foreground: BoolMap | None) -> SyntheticPair:
+        def plant(
+            self, rng: np.random.Generator, normal: Image, foreground: BoolMap | None, judged: BoolMap | None
+        ) -> SyntheticPair:
             assert foreground is not None
             np.testing.assert_array_equal(foreground, normal[0] > 0)
             rows, columns = np.nonzero(foreground)
@@ -163,3 +167,22 @@ def test_light_changes_a_picture_within_its_bounds() -> None:
     assert change.max() <= 0.2 + 1e-6  # a tenth of contrast at the ends, a tenth of brightness
     assert change.max() > 0.1
     assert np.all(change.reshape(20, -1).max(axis=1) > 0)
+
+
+@pytest.mark.parametrize("foreground", [None, FOREGROUND], ids=["texture", "object"])
+def test_defects_lie_where_pictures_are_judged_however_these_move(foreground: BoolMap | None) -> None:
+    judged = np.zeros((32, 40), dtype=np.bool_)
+    judged[:, 20:] = True
+    batch = maker(share=1.0, foreground=foreground, shift=0.1, judged=judged).batch(0, 20)
+    assert batch.true_mask.any(axis=(1, 2, 3)).all()
+    assert not batch.true_mask[:, :, :, :20].any()
+    np.testing.assert_array_equal(batch.image[:, :, :, :20], batch.clean[:, :, :, :20])
+    assert maker(share=1.0, foreground=foreground, shift=0.1).batch(0, 20).true_mask[:, :, :, :20].any()
+
+
+def test_defects_lie_where_pictures_are_judged_also_beside_the_object() -> None:
+    judged = np.zeros((32, 40), dtype=np.bool_)
+    judged[:, 36:] = True
+    batch = maker(share=1.0, foreground=FOREGROUND, judged=judged).batch(0, 10)
+    assert batch.true_mask.any(axis=(1, 2, 3)).all()
+    assert not (batch.true_mask & ~judged).any()

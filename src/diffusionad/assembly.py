@@ -69,8 +69,12 @@ def build_pairs(
     foregrounds: Sequence[BoolMap | None],
     textures: Sequence[NDArray[np.uint8]],
     stream: Stream,
+    judged: Sequence[BoolMap | None] | None = None,
 ) -> PairMaker:
-    """The source of training ("pair") or held-out ("validation") batches; held-out pictures are not varied."""
+    """The source of training ("pair") or held-out ("validation") batches; held-out pictures are not varied.
+
+    Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere.
+    """
     synthesis, training = config.synthesis, stream == "pair"
     return PairMaker(
         pictures,
@@ -81,6 +85,7 @@ def build_pairs(
         shift=config.data.shift if training else 0.0,
         light=config.data.light if training else 0.0,
         stream=stream,
+        judged=judged,
     )
 
 

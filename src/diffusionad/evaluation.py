@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from diffusionad.data import read_mask, read_picture, resize, resize_mask
+from diffusionad.data import View, read_mask, read_picture
 from diffusionad.errors import DataError
 from diffusionad.files import write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
@@ -19,7 +19,7 @@ from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precis
 from diffusionad.report.gallery import Gallery
 from diffusionad.report.html import write_report
 from diffusionad.report.page import Card, KindRow, Page
-from diffusionad.report.pictures import encode, overlay, to_display
+from diffusionad.report.pictures import encode, outlined, overlay, to_display
 from diffusionad.report.records import as_csv
 from diffusionad.structures import GOOD, BoolMap, Picture, Sample, Verdict
 from diffusionad.version import __version__
@@ -69,7 +69,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
 
-    Maps are compared with true masks at working size, the masks resized so that their area is kept.
+    Maps are compared with true masks at working size, the masks resized so that their area is kept. Pixels that are not
+    judged (padding, what a crop leaves out) are not counted.
 
     Args:
         inspector: the bundle, opened.
@@ -107,15 +108,15 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
     picture = read_picture(sample.path)
-    size = (verdict.anomaly_map.shape[0], verdict.anomaly_map.shape[1])
-    true_mask = _true_mask(sample, verdict, size)
+    view = inspector.view(verdict.native_size)
+    true_mask = _true_mask(sample, view)
     if true_mask is None:
         tally.masked = False
     else:
         for defect, pixels in tally.pixels.items():
             if defect in ("", sample.defect) or sample.is_good:
-                pixels.add(verdict.anomaly_map, true_mask)
-    shown = to_display(resize(picture, size))
+                pixels.add(verdict.anomaly_map, true_mask, view.judged)
+    shown = outlined(to_display(view.picture(picture)), view.judged)
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(
@@ -130,21 +131,23 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             true_mask,
         )
     )
-    _write_overlay(drawn, picture, verdict)
+    _write_overlay(drawn, picture, verdict, view)
 
 
-def _write_overlay(path: Path, picture: Picture, verdict: Verdict) -> None:
+def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
-    drawn = overlay(to_display(picture), verdict.anomaly_map, verdict.threshold, verdict.regions)
+    drawn = overlay(
+        to_display(picture), view.shown(verdict.anomaly_map), verdict.threshold, verdict.regions, seen=view.source
+    )
     write_bytes(path, encode(drawn, "png"))
 
 
-def _true_mask(sample: Sample, verdict: Verdict, size: tuple[int, int]) -> BoolMap | None:
+def _true_mask(sample: Sample, view: View) -> BoolMap | None:
     if sample.is_good:
-        return np.zeros(size, dtype=np.bool_)
+        return np.zeros(view.working, dtype=np.bool_)
     if sample.mask_path is None:
         return None
-    return resize_mask(read_mask(sample.mask_path, verdict.native_size, picture=sample.path), size)
+    return view.mask(read_mask(sample.mask_path, view.native, picture=sample.path))
 
 
 def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.bundle import Bundle, load_bundle
-from diffusionad.data import read_picture, resize
+from diffusionad.data import Framing, View, read_picture
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
-from diffusionad.scoring import find_regions, image_score, top_k_for
-from diffusionad.structures import FloatMap, Image, Outcome, Picture, Verdict
+from diffusionad.scoring import find_regions, image_score, top_k_for, top_k_inside
+from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
 from diffusionad.tensors import to_image, to_picture
 
 __all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
@@ -45,8 +45,8 @@ class Inspector:
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
         self._backend = backend
-        self._size = bundle.config.data.size
-        self._top_k = top_k_for(self._size, bundle.config.top_k)
+        self._framing = Framing(bundle.config.data.fit, bundle.config.data.size)
+        self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
 
     @classmethod
     def load(cls, folder: str | Path, runtime: Runtime = "onnx") -> Inspector:
@@ -100,22 +100,36 @@ class Inspector:
         """Score above which a picture is anomalous; None when the bundle is not calibrated."""
         return self.bundle.calibration.threshold if self.bundle.calibration else None
 
+    def view(self, native_size: tuple[int, int]) -> View:
+        """What is seen of a picture of `native_size` (H, W) pixels, and where at working size."""
+        return self._framing.view(native_size)
+
     def outcome(self, picture: Picture) -> Outcome:
-        """What the networks say of a picture, before any threshold.
+        """What the networks say of a picture at native size, before any threshold.
 
         Raises:
             PictureError: the networks' answer is not finite.
         """
-        anomaly_map, reconstruction = self._backend(to_image(resize(picture, self._size)))
+        view = self.view((picture.shape[0], picture.shape[1]))
+        return self.outcome_of(view.picture(picture), view)
+
+    def outcome_of(self, picture: Picture, view: View) -> Outcome:
+        """The same for what `view` made of a picture, [H, W, 3] at working size. The map is 0 where nothing is judged.
+
+        Raises:
+            PictureError: the networks' answer is not finite.
+        """
+        anomaly_map, reconstruction = self._backend(to_image(picture))
         if not np.isfinite(anomaly_map).all():
             raise PictureError(
                 "The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite"
             )
-        return Outcome(image_score(anomaly_map, self._top_k), anomaly_map, reconstruction)
+        top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
+        return Outcome(image_score(anomaly_map, top_k), anomaly_map, reconstruction)
 
     def _judge(self, name: str, picture: Picture) -> Verdict:
-        outcome, calibration = self.outcome(picture), self.bundle.calibration
-        native_size = picture.shape[0], picture.shape[1]
+        view = self.view((picture.shape[0], picture.shape[1]))
+        outcome, calibration = self.outcome_of(view.picture(picture), view), self.bundle.calibration
         score = outcome.image_score
         seen = Verdict(
             name,
@@ -124,10 +138,12 @@ class Inspector:
             None,
             None,
             (),
-            native_size,
+            view.native,
             0.0,
             outcome.anomaly_map,
             to_picture(outcome.reconstruction),
+            judged_box=view.source,
+            judged_share=view.judged_share,
         )
         if calibration is None:
             return seen
@@ -137,7 +153,7 @@ class Inspector:
             verdict="anomalous" if anomalous else "good",
             threshold=calibration.threshold,
             p_value=calibration.p_value(score),
-            regions=find_regions(outcome.anomaly_map, calibration.threshold, native_size) if anomalous else (),
+            regions=_regions(outcome.anomaly_map, calibration.threshold, view) if anomalous else (),
         )
 
 
@@ -162,6 +178,11 @@ class OnnxBackend:
     def __call__(self, image: Image) -> tuple[FloatMap, Image]:
         anomaly_map, reconstruction = self._session.run(["anomaly_map", "reconstruction"], {"image": image[None]})
         return anomaly_map[0], reconstruction[0]
+
+
+def _regions(anomaly_map: FloatMap, threshold: float, view: View) -> tuple[Region, ...]:
+    found = find_regions(view.shown(anomaly_map), threshold, view.source_size)
+    return tuple(replace(region, box=view.box_to_native(region.box)) for region in found)
 
 
 def _torch_backend(bundle: Bundle) -> Backend:

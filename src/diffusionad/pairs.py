@@ -50,6 +50,7 @@ class PairMaker:
         anomalous_share: share of synthetic samples.
         shift, light: how much a picture is moved and relit, as shares.
         stream: "pair" for training, "validation" for the held-out set.
+        judged: [H, W] bool for each picture, where defects may lie, which does not move with it; None: everywhere.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class PairMaker:
         shift: float = 0.0,
         light: float = 0.0,
         stream: Stream = "pair",
+        judged: Sequence[BoolMap | None] | None = None,
     ) -> None:
         self._pictures, self._foregrounds, self._synthesizer = pictures, foregrounds, synthesizer
         self._seed, self._share, self._shift, self._light, self._stream = seed, anomalous_share, shift, light, stream
+        self._judged = judged if judged is not None else [None] * len(pictures)
 
     def batch(self, start: int, count: int) -> Batch:
         """Samples start .. start + count of the endless sequence that the seed defines."""
@@ -99,7 +102,7 @@ class PairMaker:
         clean, foreground = self._vary(rng, to_image(self._pictures[index]), self._foregrounds[index])
         if not self._is_synthetic(place):
             return clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_)
-        pair = self._synthesizer.plant(rng, clean, foreground)
+        pair = self._synthesizer.plant(rng, clean, foreground, self._judged[index])
         return pair.image, clean, pair.true_mask
 
     def _vary(self, rng: np.random.Generator, image: Image, foreground: BoolMap | None) -> tuple[Image, BoolMap | None]:

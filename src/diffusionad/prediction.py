@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusionad.data import read_picture
+from diffusionad.data import View, read_picture
 from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
@@ -67,7 +67,8 @@ def predict(
                 lines.write(json.dumps(as_record(verdict), allow_nan=False) + "\n")
                 lines.flush()
                 if overlays and verdict.anomaly_map is not None:
-                    _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict)
+                    view = inspector.view(verdict.native_size)
+                    _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict, view)
                 seen(verdict)
     except BrokenPipeError:
         raise
@@ -76,7 +77,8 @@ def predict(
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
 
 
-def _draw(path: Path, source: Path, verdict: Verdict) -> None:
+def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
-    drawn = overlay(to_display(read_picture(source)), verdict.anomaly_map, verdict.threshold, verdict.regions)
+    shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
+    drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source)
     write_bytes(path, encode(drawn, "png"))

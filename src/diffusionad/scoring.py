@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from diffusionad.structures import FloatMap
+    from diffusionad.structures import BoolMap, FloatMap
 
-__all__ = ["find_regions", "image_score", "top_k_for"]
+__all__ = ["find_regions", "image_score", "top_k_for", "top_k_inside"]
 
 
 def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int = 256) -> int:
@@ -35,6 +35,11 @@ def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int 
             f"A top K needs sizes of at least 1, not {height}x{width} and {reference_k} at {reference_side}."
         )
     return min(height * width, max(1, round(reference_k * height * width / reference_side**2)))
+
+
+def top_k_inside(top_k: int, judged: BoolMap | None) -> int:
+    """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: never more than it."""
+    return top_k if judged is None else max(1, min(top_k, int(judged.sum())))
 
 
 def image_score(anomaly_map: FloatMap, top_k: int) -> float:

@@ -111,6 +111,8 @@ class Verdict:
         anomaly_map: [H, W] float32 0..1 at working size; None when verdict is error.
         reconstruction: [H, W, 3] uint8 at working size, what the part should look like; None when error.
         error_code, error: why a picture could not be judged; None otherwise.
+        judged_box: (x, y, width, height) in native pixels of the part that was judged; all zero when verdict is error.
+        judged_share: share of the picture that was judged, 0..1; below 1 nothing is said about the rest.
     """
 
     path: str
@@ -125,3 +127,5 @@ class Verdict:
     reconstruction: NDArray[np.uint8] | None = field(default=None, repr=False)
     error_code: str | None = None
     error: str | None = None
+    judged_box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    judged_share: float = 0.0

@@ -191,3 +191,16 @@ def test_memory_does_not_grow_with_the_number_of_maps(monkeypatch: pytest.Monkey
 def test_what_cannot_be_counted_is_refused(anomaly_map: np.ndarray, true_mask: np.ndarray, said: str) -> None:
     with pytest.raises(DataError, match=said):
         PixelMetrics().add(anomaly_map, true_mask)
+
+
+def test_pixels_that_are_not_judged_are_as_if_they_were_not_there() -> None:
+    given = pictures(3, None)
+    metrics, rng = PixelMetrics(), np.random.default_rng(0)
+    for values, mask in given:
+        judged = np.zeros(mask.shape, np.bool_)
+        judged[:, 5:-4] = True
+        noise = np.where(judged, values, rng.random(mask.shape, dtype=np.float32))
+        metrics.add(noise, np.where(judged, mask, rng.random(mask.shape) < 0.5), judged)
+    assert metrics.result() == measured([(values[:, 5:-4], mask[:, 5:-4]) for values, mask in given])
+    with pytest.raises(DataError, match="What is judged"):
+        metrics.add(values, mask, mask[1:])

@@ -35,6 +35,8 @@ class DataSettings(_Closed):
 
     size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (128, 128)
     """Working size (H, W) in pixels."""
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only)."""
     foreground: str = "auto"
     """Where defects are planted: auto, whole, or a folder of masks."""
     validation_share: Share = 0.1

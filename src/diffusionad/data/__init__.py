@@ -1,8 +1,9 @@
-"""From files on disk to arrays: reading, resizing, finding samples, finding the object."""
+"""From files on disk to arrays: reading, fitting, finding samples, finding the object."""
 
 from __future__ import annotations
 
 from diffusionad.data.finding import find_pictures
+from diffusionad.data.fit import Framing, View
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
@@ -27,8 +28,10 @@ __all__ = [
     "MIN_SIDE",
     "DataSet",
     "Foreground",
+    "Framing",
     "Reading",
     "Stored",
+    "View",
     "describe_layouts",
     "find_foreground",
     "find_pictures",

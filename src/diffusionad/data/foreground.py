@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from diffusionad.data.finding import pictures_under
+from diffusionad.data.fit import Framing
 from diffusionad.data.pictures import picture_size, read_mask
-from diffusionad.data.resize import resize_mask
 from diffusionad.errors import DataError, PictureError, TooFewPicturesError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from diffusionad.data.fit import Fit
     from diffusionad.structures import BoolMap, FloatMap, Picture, Sample
 
 __all__ = ["Foreground", "find_foreground", "foreground_from_folder", "whole_foreground"]
@@ -108,13 +109,16 @@ def find_foreground(pictures: Sequence[Picture]) -> Foreground:
     return Foreground("object", presence >= presence.max() / 2, area, (red, green, blue), distance, white)
 
 
-def foreground_from_folder(directory: Path, samples: Sequence[Sample], size: tuple[int, int]) -> list[BoolMap]:
+def foreground_from_folder(
+    directory: Path, samples: Sequence[Sample], size: tuple[int, int], fit: Fit = "stretch"
+) -> list[BoolMap]:
     """Foregrounds drawn by the user, one file per picture with the picture's stem (or `<stem>_mask`).
 
     Args:
         directory: folder of the mask files, sub-folders included; non-zero is foreground.
         samples: the pictures; each mask has the size of its picture's file.
         size: (H, W) of the masks returned, the working size in pixels.
+        fit: how pictures and masks become the working size.
 
     Returns:
         One [H, W] bool mask per sample, in their order.
@@ -129,10 +133,10 @@ def foreground_from_folder(directory: Path, samples: Sequence[Sample], size: tup
         if path.stem in files:
             raise DataError(f"Two foreground masks have one stem: {str(files[path.stem])!r} and {str(path)!r}.")
         files[path.stem] = path
-    return [_drawn_mask(sample.path, files, directory, size) for sample in samples]
+    return [_drawn_mask(sample.path, files, directory, Framing(fit, size)) for sample in samples]
 
 
-def _drawn_mask(picture: Path, files: dict[str, Path], directory: Path, size: tuple[int, int]) -> BoolMap:
+def _drawn_mask(picture: Path, files: dict[str, Path], directory: Path, framing: Framing) -> BoolMap:
     path = files.get(picture.stem, files.get(f"{picture.stem}_mask"))
     if path is None:
         raise DataError(
@@ -144,7 +148,7 @@ def _drawn_mask(picture: Path, files: dict[str, Path], directory: Path, size: tu
         raise DataError(f"The picture of a foreground mask cannot be read. {error}") from error
     if not mask.any():
         raise DataError(f"The foreground mask {str(path)!r} is empty; draw the object in it or leave the masks out.")
-    return resize_mask(mask, size)
+    return framing.view((mask.shape[0], mask.shape[1])).mask(mask)
 
 
 def _background_of(looked_at: Sequence[FloatMap]) -> tuple[FloatMap, float] | None:

@@ -72,25 +72,26 @@ class PixelMetrics:
         self._waiting_pixels = 0
         self._rounded = False
 
-    def add(self, anomaly_map: FloatMap, true_mask: BoolMap) -> None:
+    def add(self, anomaly_map: FloatMap, true_mask: BoolMap, judged: BoolMap | None = None) -> None:
         """Count one picture.
 
         Args:
             anomaly_map: [H, W] float32 in 0..1; any size, it may change from picture to picture.
             true_mask: [H, W] bool; all False for a good picture.
+            judged: [H, W] bool; pixels where it is False are not counted. None: all are.
 
         Raises:
             DataError: shapes or types differ from these, or a value is outside 0..1 or not finite.
         """
-        _check(anomaly_map, true_mask)
-        if true_mask.any():
-            numbers, _ = label(true_mask)
-            regions = numbers[true_mask]
-            self._waiting_anomalous.append(anomaly_map[true_mask])
+        _check(anomaly_map, true_mask, judged)
+        anomalous = true_mask if judged is None else true_mask & judged
+        good = ~true_mask if judged is None else ~true_mask & judged
+        if anomalous.any():
+            numbers, _ = label(anomalous)
+            regions = numbers[anomalous]
+            self._waiting_anomalous.append(anomaly_map[anomalous])
             self._waiting_weights.append((1 / np.bincount(regions, minlength=1).clip(min=1))[regions])
-            self._waiting_good.append(anomaly_map[~true_mask])
-        else:
-            self._waiting_good.append(anomaly_map.flatten())
+        self._waiting_good.append(anomaly_map[good])
         self._waiting_pixels += anomaly_map.size
         # waiting for half of what is held keeps the merges' total cost near n log n
         if self._waiting_pixels >= max(_BATCH, (len(self._good.values) + len(self._anomalous.values)) // 2):
@@ -158,9 +159,11 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def _check(anomaly_map: FloatMap, true_mask: BoolMap) -> None:
+def _check(anomaly_map: FloatMap, true_mask: BoolMap, judged: BoolMap | None) -> None:
     if anomaly_map.ndim != 2 or anomaly_map.shape != true_mask.shape:
         raise DataError(f"Map and mask must be [H, W] of one size; they are {anomaly_map.shape} and {true_mask.shape}.")
+    if judged is not None and (judged.shape != anomaly_map.shape or judged.dtype != np.bool_):
+        raise DataError(f"What is judged must be bool of the map's size; it is {judged.dtype} of {judged.shape}.")
     if anomaly_map.dtype != np.float32 or true_mask.dtype != np.bool_:
         raise DataError(f"Map and mask must be float32 and bool; they are {anomaly_map.dtype} and {true_mask.dtype}.")
     if anomaly_map.size and not (anomaly_map.min() >= 0 and anomaly_map.max() <= 1):

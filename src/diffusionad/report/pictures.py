@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from diffusionad.structures import BoolMap, FloatMap, Picture, Region
 
-__all__ = ["encode", "heat", "heat_layer", "outline_layer", "overlay", "sheet", "strip", "to_display"]
+__all__ = ["encode", "heat", "heat_layer", "outline_layer", "outlined", "overlay", "sheet", "strip", "to_display"]
 
 Pixels = NDArray[np.uint8]
 
@@ -32,6 +32,7 @@ OPACITY = 0.78
 GAP = 6
 INK, PAPER = (24, 28, 36), (255, 255, 255)
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+JUDGED = (60, 220, 110)
 
 
 def heat(anomaly_map: FloatMap) -> Pixels:
@@ -60,30 +61,55 @@ def outline_layer(inside: BoolMap, colour: tuple[int, int, int]) -> Pixels:
 
 
 def overlay(
-    picture: Pixels, anomaly_map: FloatMap, threshold: float | None, regions: Sequence[Region], max_side: int = 1024
+    picture: Pixels,
+    anomaly_map: FloatMap,
+    threshold: float | None,
+    regions: Sequence[Region],
+    max_side: int = 1024,
+    *,
+    seen: tuple[int, int, int, int] | None = None,
 ) -> Pixels:
-    """Heat, outline and boxes over a picture.
+    """Heat, outline and boxes over a picture; what was not judged is framed in green.
 
     Args:
         picture: [H, W, 3] uint8 at native size, left as it is; `to_display` turns 16 bits into 8.
-        anomaly_map: [h, w] 0..1 at working size, covering the whole picture.
+        anomaly_map: [h, w] 0..1 at working size, covering the box `seen`.
         threshold: map value above which pixels are outlined; None draws no outline.
         regions: drawn as boxes, in native pixels.
         max_side: a larger picture is scaled down until its longer side has this many pixels.
+        seen: (x, y, width, height) in native pixels, the part that was judged; None: the whole picture.
     """
     _check_rgb(picture)
     height, width = picture.shape[:2]
     scale = min(1.0, max_side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     canvas = picture if scale == 1.0 else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-    values = np.asarray(Image.fromarray(_shares(anomaly_map)).resize(size, Image.Resampling.BILINEAR))
+    part = _scaled(seen or (0, 0, width, height), scale, size)
+    part_size = part[1].stop - part[1].start, part[0].stop - part[0].start
+    values = np.zeros(canvas.shape[:2], np.float32)
+    values[part] = np.asarray(Image.fromarray(_shares(anomaly_map)).resize(part_size, Image.Resampling.BILINEAR))
     opacity = _opacity(values)[..., None]
     blended = np.rint(canvas * (1 - opacity) + heat(values) * opacity).astype(np.uint8)
     line = _line_width(blended.shape)
+    judged = np.zeros(values.shape, np.bool_)
+    judged[part] = True
+    blended = outlined(blended, judged)
     if threshold is not None:
-        inner, outer = _double_line(_resize_inside(_shares(anomaly_map) > np.float64(threshold), size), line)
+        found = np.zeros(values.shape, np.bool_)
+        found[part] = _resize_inside(_shares(anomaly_map) > np.float64(threshold), part_size)
+        inner, outer = _double_line(found, line)
         blended[outer], blended[inner] = BLACK, WHITE
     return _draw_boxes(blended, regions, scale, line)
+
+
+def outlined(picture: Pixels, judged: BoolMap | None) -> Pixels:
+    """The picture [H, W, 3] with a green double line round what is judged, [H, W] bool; itself when that is all."""
+    if judged is None or judged.all():
+        return picture
+    drawn = picture.copy()
+    inner, outer = _double_line(judged, _line_width(picture.shape))
+    drawn[outer], drawn[inner] = BLACK, JUDGED
+    return drawn
 
 
 def strip(columns: Sequence[Pixels], titles: Sequence[str]) -> Pixels:
@@ -171,6 +197,14 @@ def _opacity(anomaly_map: FloatMap) -> FloatMap:
 
 def _line_width(shape: tuple[int, ...]) -> int:
     return max(1, round(max(shape[:2]) / 480))
+
+
+def _scaled(box: tuple[int, int, int, int], scale: float, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a native box on a canvas of (width, height) `size`, at least one of each."""
+    x, y, width, height = box
+    left, top = min(size[0] - 1, round(x * scale)), min(size[1] - 1, round(y * scale))
+    right = min(size[0], max(left + 1, round((x + width) * scale)))
+    return slice(top, min(size[1], max(top + 1, round((y + height) * scale)))), slice(left, right)
 
 
 def _double_line(inside: BoolMap, width: int) -> tuple[BoolMap, BoolMap]:

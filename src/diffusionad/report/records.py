@@ -27,6 +27,8 @@ def as_record(verdict: Verdict) -> dict[str, Any]:
         "p_value": verdict.p_value,
         "regions": [{"box": list(r.box), "area": r.area, "peak": r.peak} for r in verdict.regions],
         "native_size": list(verdict.native_size),
+        "judged_box": list(verdict.judged_box),
+        "judged_share": round(verdict.judged_share, 6),
         "milliseconds": round(verdict.milliseconds, 2),
         "error_code": verdict.error_code,
         "error": verdict.error,

@@ -55,13 +55,18 @@ class Synthesizer:
         self._weights = weights / weights.sum()
         self._normal_share = normal_share
 
-    def plant(self, rng: np.random.Generator, normal: Image, foreground: BoolMap | None) -> SyntheticPair:
-        """A defect of a drawn kind inside `foreground` [H, W]; None, for textures: inside a random part."""
+    def plant(
+        self, rng: np.random.Generator, normal: Image, foreground: BoolMap | None, judged: BoolMap | None = None
+    ) -> SyntheticPair:
+        """A defect of a drawn kind inside `foreground` [H, W]; None, for textures: inside a random part.
+
+        It also lies inside `judged` [H, W], never empty; where that has no pixel of the foreground, anywhere inside it.
+        """
         best, change_of_best, grey = None, -1.0, bool((normal == normal[:1]).all())
         for _ in range(20):
             kind = str(rng.choice(self._names, p=self._weights))
             defect = DEFECTS[kind](rng, normal, self._textures)
-            part = _random_part(rng, normal.shape[1:]) if foreground is None else foreground
+            part = _within(_random_part(rng, normal.shape[1:]) if foreground is None else foreground, judged)
             cover = np.asarray(defect.cover * part, dtype=np.float32)
             true_mask = cover > 0.3
             if not true_mask.any():
@@ -74,7 +79,7 @@ class Synthesizer:
                 best, change_of_best = SyntheticPair(image, true_mask, kind), change
             if change > VISIBLE:
                 break
-        return best if best is not None else _inverted(normal, foreground)
+        return best if best is not None else _inverted(normal, foreground, judged)
 
 
 def _greyed(content: Image) -> Image:
@@ -82,11 +87,19 @@ def _greyed(content: Image) -> Image:
     return np.ascontiguousarray(np.broadcast_to(content.mean(axis=0, keepdims=True), content.shape))
 
 
-def _inverted(normal: Image, foreground: BoolMap | None) -> SyntheticPair:
+def _inverted(normal: Image, foreground: BoolMap | None, judged: BoolMap | None) -> SyntheticPair:
     """What is planted when no draw falls on the foreground: all of it, half the range brighter or darker."""
     part = np.ones(normal.shape[1:], dtype=np.bool_) if foreground is None or not foreground.any() else foreground
+    part = _within(part, judged)
     moved = np.where(normal > 0, normal - 1, normal + 1)
     return SyntheticPair(np.where(part, moved, normal).astype(np.float32), part.copy(), "inverted")
+
+
+def _within(part: BoolMap, judged: BoolMap | None) -> BoolMap:
+    if judged is None:
+        return part
+    both = part & judged
+    return both if both.any() else judged
 
 
 def _random_part(rng: np.random.Generator, size: tuple[int, ...]) -> BoolMap:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from diffusionad.config import Config
 from diffusionad.data import (
+    Framing,
+    View,
     find_foreground,
     find_pictures,
     find_samples,
@@ -42,11 +44,18 @@ class Portion:
         samples: where they came from.
         pictures: at working size, HWC uint8 or uint16.
         foregrounds: [H, W] bool each; None for textures.
+        views: what each picture shows of its file.
     """
 
     samples: list[Sample]
     pictures: list[Picture]
     foregrounds: list[BoolMap | None]
+    views: list[View]
+
+    @property
+    def judged(self) -> list[BoolMap | None]:
+        """[H, W] bool each, where it is judged; None where that is everywhere."""
+        return [view.judged for view in self.views]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +87,14 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
         TooFewPicturesError: fewer than 10 good pictures can be read.
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
-    readable, pictures, digests, unreadable = [], [], [], []
+    framing = Framing(config.data.fit, config.data.size)
+    readable, pictures, views, digests, unreadable = [], [], [], [], []
     for sample in samples:
         try:
-            pictures.append(resize(read_picture(sample.path), config.data.size))
+            picture = read_picture(sample.path)
             digests.append(file_hash(sample.path))
+            views.append(framing.view((picture.shape[0], picture.shape[1])))
+            pictures.append(views[-1].picture(picture))
             readable.append(sample)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
@@ -92,10 +104,15 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
             f"{len(readable)} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
-    foregrounds, kind = _foregrounds(config.data.foreground, readable, pictures, config.data.size)
+    foregrounds, kind = _foregrounds(config, readable, pictures, views)
     parts = _split(len(readable), config)
     training, validation, calibration = (
-        Portion([readable[i] for i in part], [pictures[i] for i in part], [foregrounds[i] for i in part])
+        Portion(
+            [readable[i] for i in part],
+            [pictures[i] for i in part],
+            [foregrounds[i] for i in part],
+            [views[i] for i in part],
+        )
         for part in parts
     )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
@@ -143,12 +160,13 @@ def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]
 
 
 def _foregrounds(
-    rule: str, samples: Sequence[Sample], pictures: Sequence[Picture], size: tuple[int, int]
+    config: Config, samples: Sequence[Sample], pictures: Sequence[Picture], views: Sequence[View]
 ) -> tuple[list[BoolMap | None], str]:
+    rule, size = config.data.foreground, config.data.size
     if rule == "whole":
         return [np.ones(size, dtype=np.bool_) for _ in pictures], "whole"
     if rule != "auto":
-        return list(foreground_from_folder(Path(rule), samples, size)), "folder"
+        return list(foreground_from_folder(Path(rule), samples, size, config.data.fit)), "folder"
     found = find_foreground(pictures)
     if found.kind == "texture":
         return [None for _ in pictures], "texture"

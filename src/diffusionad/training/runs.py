@@ -147,7 +147,8 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
     to_onnx(detector, onnx)
     uncalibrated = Bundle(folder, __version__, config, origin, None, "")
     inspector = Inspector(uncalibrated, OnnxBackend(onnx))
-    scores = [inspector.outcome(picture).image_score for picture in good.calibration.pictures]
+    seen = zip(good.calibration.pictures, good.calibration.views, strict=True)
+    scores = [inspector.outcome_of(picture, view).image_score for picture, view in seen]
     write_bundle(
         folder / "bundle",
         config=config,

@@ -71,9 +71,10 @@ class Session:
         if fabric.is_global_zero:
             write_json(folder / "config.json", config.model_dump(mode="json"))
         self._candidate = build_detector(bare).to(fabric.device).eval()
-        held = build_pairs(config, good.validation.pictures, good.validation.foregrounds, textures, "validation")
-        self._held_out = HeldOut(held, max(16, min(48, 4 * len(good.validation.pictures))))
-        self._pairs = build_pairs(config, good.training.pictures, good.training.foregrounds, textures, "pair")
+        training, chosen = good.training, good.validation
+        held = build_pairs(config, chosen.pictures, chosen.foregrounds, textures, "validation", chosen.judged)
+        self._held_out = HeldOut(held, max(16, min(48, 4 * len(chosen.pictures))), chosen.judged)
+        self._pairs = build_pairs(config, training.pictures, training.foregrounds, textures, "pair", training.judged)
         self._names = [str(sample.path) for sample in good.training.samples]
 
     def fit(self) -> Score:

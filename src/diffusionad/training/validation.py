@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from diffusionad.detector import Detector
 from diffusionad.metrics import PixelMetrics, auroc
 from diffusionad.pairs import Batch, PairMaker
+from diffusionad.scoring import image_score, top_k_inside
+from diffusionad.structures import BoolMap, FloatMap
 
 __all__ = ["HeldOut", "Score"]
 
@@ -37,10 +41,12 @@ class HeldOut:
     Args:
         pairs: source over the held-out pictures, stream "validation".
         count: samples; memory is count x 3 images.
+        judged: [H, W] bool for each held-out picture, the pixels that count; None: all of them.
     """
 
-    def __init__(self, pairs: PairMaker, count: int) -> None:
+    def __init__(self, pairs: PairMaker, count: int, judged: Sequence[BoolMap | None] | None = None) -> None:
         drawn = pairs.batch(0, count)
+        self._judged = [None if judged is None else judged[index] for index in drawn.indices]
         self._image, self._true_mask = drawn.image, drawn.true_mask[:, 0]
         self.shown: Batch = pairs.batch(0, min(4, count))
 
@@ -48,9 +54,15 @@ class HeldOut:
     def score(self, detector: Detector, device: torch.device) -> Score:
         """Exact figures of the detector as it would infer: fixed steps, fixed noise, one image at a time."""
         pixels, scores = PixelMetrics(), []
-        for image, true_mask in zip(self._image, self._true_mask, strict=True):
+        for image, true_mask, judged in zip(self._image, self._true_mask, self._judged, strict=True):
             score, anomaly_map, _ = detector(torch.from_numpy(image[None]).to(device))
-            pixels.add(anomaly_map[0].float().cpu().numpy(), true_mask)
-            scores.append(float(score[0]))
+            values = anomaly_map[0].float().cpu().numpy()
+            pixels.add(values, true_mask, judged)
+            scores.append(float(score[0]) if judged is None else _score_inside(values, judged, detector.top_k))
         planted = [bool(true_mask.any()) for true_mask in self._true_mask]
         return Score(auroc(scores, planted), float(pixels.result().pixel_ap or 0.0))
+
+
+def _score_inside(anomaly_map: FloatMap, judged: BoolMap, top_k: int) -> float:
+    """The image score as the inspector takes it."""
+    return image_score(np.where(judged, anomaly_map, np.float32(0)), top_k_inside(top_k, judged))
