@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.data import Framing, View, read_picture
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
-from diffusionad.scoring import find_regions, image_score, top_k_for, top_k_inside
+from diffusionad.fingerprint import fingerprint
+from diffusionad.neighbours import Neighbours
+from diffusionad.region_filter import RegionFilter
+from diffusionad.scoring import find_regions, image_score, settled, top_k_for, top_k_inside
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
 from diffusionad.tensors import to_image, to_picture
 
@@ -40,17 +43,37 @@ class Inspector:
     Args:
         bundle: the model, its settings and its threshold.
         backend: what runs the networks.
+        region_filter: which regions count; a picture of which none counts is good. None: all count.
+        scale: millimetres a native pixel; None where unknown.
     """
 
-    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        backend: Backend,
+        *,
+        region_filter: RegionFilter | None = None,
+        scale: float | None = None,
+    ) -> None:
         self.bundle = bundle
+        self.neighbours = Neighbours.read(bundle.neighbours) if bundle.neighbours else None
+        self._region_filter = region_filter
+        self._scale = scale
+        self._runtime = fingerprint(getattr(backend, "runtime", type(backend).__name__))
         self._backend = backend
         self._framing = Framing(bundle.config.data.fit, bundle.config.data.size)
         self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
 
     @classmethod
-    def load(cls, folder: str | Path, runtime: Runtime = "onnx") -> Inspector:
-        """Open a bundle with ONNX Runtime (needs no torch) or with torch.
+    def load(
+        cls,
+        folder: str | Path,
+        runtime: Runtime = "onnx",
+        *,
+        region_filter: RegionFilter | None = None,
+        scale: float | None = None,
+    ) -> Inspector:
+        """Open a bundle with ONNX Runtime (needs no torch) or with torch. Arguments as of the class.
 
         Raises:
             BundleError: the bundle is damaged, incomplete or too new.
@@ -59,9 +82,9 @@ class Inspector:
         """
         bundle = load_bundle(Path(folder))
         if runtime == "onnx":
-            return cls(bundle, OnnxBackend(bundle.onnx))
+            return cls(bundle, OnnxBackend(bundle.onnx), region_filter=region_filter, scale=scale)
         if runtime == "torch":
-            return cls(bundle, _torch_backend(bundle))
+            return cls(bundle, _torch_backend(bundle), region_filter=region_filter, scale=scale)
         raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
 
     def __call__(self, source: str | Path | Picture) -> Verdict:
@@ -87,6 +110,8 @@ class Inspector:
                 0.0,
                 error_code=error.code,
                 error=str(error),
+                bundle=self.bundle.key,
+                runtime=self._runtime,
             )
         return replace(verdict, milliseconds=(time.perf_counter() - begun) * 1e3)
 
@@ -129,7 +154,8 @@ class Inspector:
 
     def _judge(self, name: str, picture: Picture) -> Verdict:
         view = self.view((picture.shape[0], picture.shape[1]))
-        outcome, calibration = self.outcome_of(view.picture(picture), view), self.bundle.calibration
+        small = view.picture(picture)
+        outcome, calibration = self.outcome_of(small, view), self.bundle.calibration
         score = outcome.image_score
         seen = Verdict(
             name,
@@ -144,17 +170,17 @@ class Inspector:
             to_picture(outcome.reconstruction),
             judged_box=view.source,
             judged_share=view.judged_share,
+            scale=self._scale,
+            bundle=self.bundle.key,
+            runtime=self._runtime,
+            nearest=self.neighbours.nearest(small) if self.neighbours else None,
         )
         if calibration is None:
             return seen
-        anomalous = score > calibration.threshold
-        return replace(
-            seen,
-            verdict="anomalous" if anomalous else "good",
-            threshold=calibration.threshold,
-            p_value=calibration.p_value(score),
-            regions=_regions(outcome.anomaly_map, calibration.threshold, view) if anomalous else (),
-        )
+        threshold = calibration.threshold
+        outlined = _regions(outcome.anomaly_map, threshold, view) if score > threshold else ()
+        known = replace(seen, p_value=calibration.p_value(score), promised=calibration.promised)
+        return settled(known, threshold, outlined, self._region_filter)
 
 
 class OnnxBackend:
@@ -167,6 +193,7 @@ class OnnxBackend:
     def __init__(self, path: Path) -> None:
         import onnxruntime
 
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:

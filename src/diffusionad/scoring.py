@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from diffusionad.structures import BoolMap, FloatMap
+    from diffusionad.region_filter import RegionFilter
+    from diffusionad.structures import BoolMap, FloatMap, Verdict
 
-__all__ = ["find_regions", "image_score", "top_k_for", "top_k_inside"]
+__all__ = ["find_regions", "image_score", "settled", "top_k_for", "top_k_inside"]
 
 
 def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int = 256) -> int:
@@ -85,6 +87,34 @@ def find_regions(
         return ()
     regions = [region for region in _measured(numbers, anomaly_map, native_size) if region.area >= min_area]
     return tuple(sorted(regions, key=lambda region: (-region.peak, -region.area, region.box)))
+
+
+def settled(
+    seen: Verdict, threshold: float, outlined: tuple[Region, ...], region_filter: RegionFilter | None
+) -> Verdict:
+    """What `seen` (with a score) is at a threshold: anomalous if its score is above and a region counts, else good.
+
+    Args:
+        seen: a judged picture; `scale` is its own.
+        threshold: image score, 0..1; map values above it are outlined.
+        outlined: all its regions above `threshold`; () when its score is not above.
+        region_filter: which count; None: all.
+
+    Raises:
+        UsageError: the filter asks for what is not known of a region.
+    """
+    above = seen.score > threshold
+    passes = [region_filter is None or region_filter.passes(region, seen.scale) for region in outlined]
+    kept = tuple(region for region, counts in zip(outlined, passes, strict=True) if counts)
+    return replace(
+        seen,
+        verdict="anomalous" if above and (kept or region_filter is None) else "good",
+        threshold=threshold,
+        regions=kept,
+        dropped=tuple(region for region, counts in zip(outlined, passes, strict=True) if not counts),
+        region_filter=region_filter.text if region_filter else None,
+        outlined_at=threshold if above else None,
+    )
 
 
 def _measured(numbers: NDArray[np.int32], anomaly_map: FloatMap, native_size: tuple[int, int]) -> Iterator[Region]:

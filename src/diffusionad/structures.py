@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 __all__ = [
     "GOOD",
     "BoolMap",
+    "Fingerprint",
     "FloatMap",
     "Image",
     "Judgement",
+    "Neighbour",
     "Outcome",
     "Picture",
     "Region",
@@ -88,11 +90,44 @@ class Region:
         box: (x, y, width, height), x to the right and y down from the top left corner.
         area: square pixels at native size.
         peak: highest map value inside, 0..1.
+        p_value: share of good calibration pictures whose strongest region is at least as strong, the new one counted
+            in, 0..1; None where the calibration does not know regions.
     """
 
     box: tuple[int, int, int, int]
     area: int
     peak: float
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a verdict was computed on: between two of these the last digits of a score may differ.
+
+    Attributes:
+        runtime: name and version, such as "onnxruntime 1.24.0".
+        processor: its model.
+        instructions: those of its instruction sets by which a runtime chooses its kernels; empty where unknown.
+        threads: how many the runtime uses.
+    """
+
+    runtime: str
+    processor: str
+    instructions: tuple[str, ...]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The good training picture most like the one judged.
+
+    Attributes:
+        name: of its file.
+        difference: mean absolute difference of both, small and at the same place, in grey levels 0..255.
+    """
+
+    name: str
+    difference: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +140,7 @@ class Verdict:
         score: image score, 0..1, higher is more anomalous; NaN when verdict is error.
         threshold: score above which a picture is anomalous; None when the bundle is not calibrated.
         p_value: share of calibration normals at least as anomalous, (k + 1) / (n + 1); None without calibration.
-        regions: connected anomalous areas, largest peak first; empty unless anomalous.
+        regions: connected anomalous areas that count, largest peak first; empty unless anomalous.
         native_size: (height, width) of the file in pixels; (0, 0) when unreadable.
         milliseconds: from file or array to verdict.
         anomaly_map: [H, W] float32 0..1 at working size; None when verdict is error.
@@ -113,6 +148,14 @@ class Verdict:
         error_code, error: why a picture could not be judged; None otherwise.
         judged_box: (x, y, width, height) in native pixels of the part that was judged; all zero when verdict is error.
         judged_share: share of the picture that was judged, 0..1; below 1 nothing is said about the rest.
+        promised: share of good pictures that the threshold calls anomalous at most, 0..1; None: nothing is promised.
+        dropped: regions above the threshold that the region filter did not let count.
+        region_filter: the filter as it was written; None when every region counts.
+        outlined_at: map value above which pixels belong to `regions` and `dropped`; None when nothing was outlined.
+        scale: millimetres a native pixel; None where unknown.
+        bundle: key of the bundle that judged; "" where unknown.
+        runtime: on what; None where unknown.
+        nearest: the good training picture most like this one; None where the bundle keeps none, or when error.
     """
 
     path: str
@@ -129,3 +172,11 @@ class Verdict:
     error: str | None = None
     judged_box: tuple[int, int, int, int] = (0, 0, 0, 0)
     judged_share: float = 0.0
+    promised: float | None = None
+    dropped: tuple[Region, ...] = ()
+    region_filter: str | None = None
+    outlined_at: float | None = None
+    scale: float | None = None
+    bundle: str = ""
+    runtime: Fingerprint | None = None
+    nearest: Neighbour | None = None

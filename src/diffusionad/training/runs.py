@@ -21,6 +21,7 @@ from diffusionad.errors import BundleError, UsageError
 from diffusionad.export import to_onnx
 from diffusionad.files import refused
 from diffusionad.inspector import Inspector, OnnxBackend
+from diffusionad.neighbours import Neighbours
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
 from diffusionad.training.machine import open_fabric
 from diffusionad.training.session import Session
@@ -156,8 +157,14 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
         calibration=calibrate(scores),
         weights=session.weights,
         onnx=onnx,
+        neighbours=_neighbours(good),
     )
     onnx.unlink()
+
+
+def _neighbours(good: GoodPictures) -> str:
+    names = [sample.path.name for sample in good.training.samples]
+    return Neighbours.choose(names, good.training.pictures).to_text()
 
 
 def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, device: str) -> Origin:
