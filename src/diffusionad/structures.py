@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -88,11 +89,14 @@ class Region:
         box: (x, y, width, height), x to the right and y down from the top left corner.
         area: square pixels at native size.
         peak: highest map value inside, 0..1.
+        p_value: of this region among good pictures: on a good one, the chance that any region has a p-value of at most
+            q is at most q; None without calibration, or with one that recorded no peaks.
     """
 
     box: tuple[int, int, int, int]
     area: int
     peak: float
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,9 @@ class Verdict:
         error_code, error: why a picture could not be judged; None otherwise.
         judged_box: (x, y, width, height) in native pixels of the part that was judged; all zero when verdict is error.
         judged_share: share of the picture that was judged, 0..1; below 1 nothing is said about the rest.
+        lower: from this score up to `threshold` the verdict is review; None: nothing lies between good and anomalous.
+        group: name of the group whose threshold was taken (camera, product ...); None: that of all pictures.
+        conditions: name -> value, what the picture was taken under (brightness, focus ...); empty when error.
     """
 
     path: str
@@ -129,3 +136,6 @@ class Verdict:
     error: str | None = None
     judged_box: tuple[int, int, int, int] = (0, 0, 0, 0)
     judged_share: float = 0.0
+    lower: float | None = None
+    group: str | None = None
+    conditions: Mapping[str, float] = field(default_factory=dict)
