@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.bundle import Bundle, load_bundle
+from diffusionad.conditions import conditions
 from diffusionad.data import Framing, View, read_picture
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
 from diffusionad.fingerprint import fingerprint
@@ -87,8 +88,11 @@ class Inspector:
             return cls(bundle, _torch_backend(bundle), region_filter=region_filter, scale=scale)
         raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
 
-    def __call__(self, source: str | Path | Picture) -> Verdict:
+    def __call__(self, source: str | Path | Picture, group: str | None = None) -> Verdict:
         """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
+
+        Where the calibration has groups, `group` names that of the picture; None: that of the nearest folder on its
+        path which is called like one. A group that the calibration does not have is judged with the threshold of all.
 
         A picture that cannot be read gets the verdict "error", never "good". Without calibration the verdict of a
         readable picture is "review": there is a score and no threshold.
@@ -97,7 +101,7 @@ class Inspector:
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
         try:
             picture = _as_picture(source) if isinstance(source, np.ndarray) else read_picture(Path(source))
-            verdict = self._judge(name, picture)
+            verdict = self._judge(name, picture, group if group is not None else self._group_of(source))
         except PictureError as error:
             verdict = Verdict(
                 name,
@@ -152,10 +156,20 @@ class Inspector:
         top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
         return Outcome(image_score(anomaly_map, top_k), anomaly_map, reconstruction)
 
-    def _judge(self, name: str, picture: Picture) -> Verdict:
+    def conditions(self, picture: Picture, view: View, outcome: Outcome) -> dict[str, float]:
+        """What a picture was taken under, from what `view` made of it and what the networks said of that."""
+        return conditions(to_image(picture), outcome.reconstruction, outcome.anomaly_map, view.judged)
+
+    def _group_of(self, source: str | Path | Picture) -> str | None:
+        calibration = self.bundle.calibration
+        if calibration is None or not calibration.groups or isinstance(source, np.ndarray):
+            return None
+        return next((name for name in reversed(Path(source).parts[:-1]) if name in calibration.groups), None)
+
+    def _judge(self, name: str, picture: Picture, group: str | None) -> Verdict:
         view = self.view((picture.shape[0], picture.shape[1]))
-        small = view.picture(picture)
-        outcome, calibration = self.outcome_of(small, view), self.bundle.calibration
+        seen_as = view.picture(picture)
+        outcome, calibration = self.outcome_of(seen_as, view), self.bundle.calibration
         score = outcome.image_score
         seen = Verdict(
             name,
@@ -170,17 +184,25 @@ class Inspector:
             to_picture(outcome.reconstruction),
             judged_box=view.source,
             judged_share=view.judged_share,
+            conditions=self.conditions(seen_as, view, outcome),
             scale=self._scale,
             bundle=self.bundle.key,
             runtime=self._runtime,
-            nearest=self.neighbours.nearest(small) if self.neighbours else None,
+            nearest=self.neighbours.nearest(seen_as) if self.neighbours else None,
         )
         if calibration is None:
             return seen
-        threshold = calibration.threshold
-        outlined = _regions(outcome.anomaly_map, threshold, view) if score > threshold else ()
-        known = replace(seen, p_value=calibration.p_value(score), promised=calibration.promised)
-        return settled(known, threshold, outlined, self._region_filter)
+        own = calibration.of(group)
+        outlined = _regions(outcome.anomaly_map, own.threshold, view) if score > own.threshold else ()
+        known = replace(
+            seen,
+            promised=own.promised,
+            p_value=calibration.p_value(score, group),
+            lower=calibration.lower.threshold if calibration.lower else None,
+            group=group if group in calibration.groups else None,
+        )
+        measured = tuple(replace(one, p_value=calibration.region_p_value(one.peak, group)) for one in outlined)
+        return settled(known, own.threshold, measured, self._region_filter)
 
 
 class OnnxBackend:

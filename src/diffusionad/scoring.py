@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diffusionad.region_filter import RegionFilter
-    from diffusionad.structures import BoolMap, FloatMap, Verdict
+    from diffusionad.structures import BoolMap, FloatMap, Judgement, Verdict
 
 __all__ = ["find_regions", "image_score", "settled", "top_k_for", "top_k_inside"]
 
@@ -92,10 +92,10 @@ def find_regions(
 def settled(
     seen: Verdict, threshold: float, outlined: tuple[Region, ...], region_filter: RegionFilter | None
 ) -> Verdict:
-    """What `seen` (with a score) is at a threshold: anomalous if its score is above and a region counts, else good.
+    """What `seen` is at a threshold: anomalous if its score is above and a region counts; review from `lower` on; good.
 
     Args:
-        seen: a judged picture; `scale` is its own.
+        seen: a judged picture with its score; `scale` and `lower` are its own.
         threshold: image score, 0..1; map values above it are outlined.
         outlined: all its regions above `threshold`; () when its score is not above.
         region_filter: which count; None: all.
@@ -106,9 +106,13 @@ def settled(
     above = seen.score > threshold
     passes = [region_filter is None or region_filter.passes(region, seen.scale) for region in outlined]
     kept = tuple(region for region, counts in zip(outlined, passes, strict=True) if counts)
+    if above:
+        verdict: Judgement = "anomalous" if kept or region_filter is None else "good"
+    else:
+        verdict = "review" if seen.lower is not None and seen.score >= seen.lower else "good"
     return replace(
         seen,
-        verdict="anomalous" if above and (kept or region_filter is None) else "good",
+        verdict=verdict,
         threshold=threshold,
         regions=kept,
         dropped=tuple(region for region, counts in zip(outlined, passes, strict=True) if not counts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -90,8 +91,8 @@ class Region:
         box: (x, y, width, height), x to the right and y down from the top left corner.
         area: square pixels at native size.
         peak: highest map value inside, 0..1.
-        p_value: share of good calibration pictures whose strongest region is at least as strong, the new one counted
-            in, 0..1; None where the calibration does not know regions.
+        p_value: of this region among good pictures: on a good one, the chance that any region has a p-value of at most
+            q is at most q; None without calibration, or with one that recorded no peaks.
     """
 
     box: tuple[int, int, int, int]
@@ -156,6 +157,9 @@ class Verdict:
         bundle: key of the bundle that judged; "" where unknown.
         runtime: on what; None where unknown.
         nearest: the good training picture most like this one; None where the bundle keeps none, or when error.
+        lower: from this score up to `threshold` the verdict is review; None: nothing lies between good and anomalous.
+        group: name of the group whose threshold was taken (camera, product ...); None: that of all pictures.
+        conditions: name -> value, what the picture was taken under (brightness, focus ...); empty when error.
     """
 
     path: str
@@ -180,3 +184,6 @@ class Verdict:
     bundle: str = ""
     runtime: Fingerprint | None = None
     nearest: Neighbour | None = None
+    lower: float | None = None
+    group: str | None = None
+    conditions: Mapping[str, float] = field(default_factory=dict)

@@ -24,8 +24,13 @@ def as_record(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "score": _number(verdict.score),
         "threshold": verdict.threshold,
+        "lower": verdict.lower,
+        "group": verdict.group,
         "p_value": verdict.p_value,
-        "regions": [{"box": list(r.box), "area": r.area, "peak": r.peak} for r in verdict.regions],
+        "regions": [
+            {"box": list(r.box), "area": r.area, "peak": r.peak, "p_value": r.p_value} for r in verdict.regions
+        ],
+        "conditions": dict(verdict.conditions),
         "native_size": list(verdict.native_size),
         "judged_box": list(verdict.judged_box),
         "judged_share": round(verdict.judged_share, 6),

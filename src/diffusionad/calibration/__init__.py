@@ -1,0 +1,22 @@
+"""What a score means: thresholds with a promise, p-values, sessions, lots, drift. Pure functions, no files."""
+
+from __future__ import annotations
+
+from diffusionad.calibration.lower import MIN_DEFECTS, Lower, lower_threshold
+from diffusionad.calibration.shares import lower_bound, pictures_needed, upper_bound
+from diffusionad.calibration.stored import from_json
+from diffusionad.calibration.threshold import MIN_FOR_PROMISE, Calibration, calibrate, p_value
+
+__all__ = [
+    "MIN_DEFECTS",
+    "MIN_FOR_PROMISE",
+    "Calibration",
+    "Lower",
+    "calibrate",
+    "from_json",
+    "lower_bound",
+    "lower_threshold",
+    "p_value",
+    "pictures_needed",
+    "upper_bound",
+]
