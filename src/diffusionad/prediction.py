@@ -6,14 +6,17 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+
+import numpy as np
 
 from diffusionad.data import View, read_picture
 from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
 from diffusionad.report.records import as_record
-from diffusionad.structures import Verdict
+from diffusionad.structures import FloatMap, Verdict
 
 __all__ = ["Counts", "predict"]
 
@@ -43,6 +46,7 @@ def predict(
     out: Path,
     *,
     overlays: bool = True,
+    maps: bool = False,
     seen: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Counts:
     """Write out/verdicts.jsonl, a line a picture, and out/overlays/<number>_<name>.png; what is written stays.
@@ -52,6 +56,8 @@ def predict(
         pictures: files, taken one at a time.
         out: folder for the results.
         overlays: also draw what was found.
+        maps: also keep out/maps/<number>_<name>.npy, the anomaly map [h, w] float32 of what was judged, so that regions
+            can be found at another threshold.
         seen: called with every verdict.
 
     Raises:
@@ -64,17 +70,28 @@ def predict(
             for number, path in enumerate(pictures):
                 verdict = inspector(path)
                 counts[verdict.verdict] += 1
-                lines.write(json.dumps(as_record(verdict), allow_nan=False) + "\n")
-                lines.flush()
-                if overlays and verdict.anomaly_map is not None:
+                name, map_file = f"{number:06d}_{path.stem[:80]}", None
+                if verdict.anomaly_map is not None:
                     view = inspector.view(verdict.native_size)
-                    _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict, view)
+                    if maps:
+                        map_file = f"maps/{name}.npy"
+                        write_bytes(out / map_file, _npy(view.shown(verdict.anomaly_map)))
+                    if overlays:
+                        _draw(out / "overlays" / f"{name}.png", path, verdict, view)
+                lines.write(json.dumps(as_record(verdict, map_file), allow_nan=False) + "\n")
+                lines.flush()
                 seen(verdict)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise refused(out / "verdicts.jsonl", error) from error
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
+
+
+def _npy(anomaly_map: FloatMap) -> bytes:
+    stream = BytesIO()
+    np.save(stream, anomaly_map, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:

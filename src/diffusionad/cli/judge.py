@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from diffusionad.bundle import load_bundle, recalibrate
 from diffusionad.calibration import calibrate as find_threshold
 from diffusionad.cli.categories import is_all, read_layout, show_categories
-from diffusionad.cli.screen import Screen, number, share
+from diffusionad.cli.screen import Screen, millimetres, number, share
 from diffusionad.data import Reading, find_pictures, find_samples
 from diffusionad.errors import CalibrationError, DataError, UsageError
 from diffusionad.evaluation import Evaluation
@@ -19,6 +19,8 @@ from diffusionad.evaluation import evaluate as measure
 from diffusionad.files import file_hash
 from diffusionad.inspector import Inspector
 from diffusionad.prediction import predict as judge
+from diffusionad.region_filter import RegionFilter
+from diffusionad.report.exports import parse_formats, write_exports
 from diffusionad.structures import Verdict
 
 __all__ = ["calibrate", "evaluate", "info", "predict", "show_evaluation"]
@@ -147,7 +149,19 @@ def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
     screen.say(f"{result.milliseconds:.1f} ms a picture (median). Report: {out / 'report.html'}")
 
 
-def predict(bundle: Path, paths: list[str], /, *, out: Path, overlays: bool = True, json: Json = False) -> int:
+def predict(
+    bundle: Path,
+    paths: list[str],
+    /,
+    *,
+    out: Path,
+    overlays: bool = True,
+    maps: Annotated[bool, Parameter(negative=())] = False,
+    regions: str | None = None,
+    scale: str | None = None,
+    write: str = "",
+    json: Json = False,
+) -> int:
     """Judge pictures: files, folders (searched whole) and globs. Writes OUT/verdicts.jsonl and OUT/overlays.
 
     Exit code 0: all good, 1: something anomalous or to review, 3: some could not be judged (never counted as good).
@@ -159,10 +173,18 @@ def predict(bundle: Path, paths: list[str], /, *, out: Path, overlays: bool = Tr
         paths: Pictures.
         out: Folder for the results.
         overlays: Also draw what was found.
+        maps: Also keep the anomaly maps, so that `rejudge` can outline at another threshold.
+        regions: Which regions count, such as "area > 20 and peak > 0.7"; a picture without any is good.
+        scale: Side of a pixel, such as 0.05mm or 50um; areas are then also in square millimetres.
+        write: Further files beside verdicts.jsonl: csv, coco, parquet, separated by commas.
         json: Print one JSON object instead of text.
     """
-    screen = Screen(json)
-    inspector = Inspector.load(bundle)
+    screen, formats = Screen(json), parse_formats(write)
+    inspector = Inspector.load(
+        bundle,
+        region_filter=None if regions is None else RegionFilter.parse(regions),
+        scale=None if scale is None else millimetres(scale),
+    )
     if inspector.threshold is None:
         screen.say("warning: this bundle is not calibrated: it gives scores, no verdicts.")
 
@@ -174,14 +196,17 @@ def predict(bundle: Path, paths: list[str], /, *, out: Path, overlays: bool = Tr
         else:
             screen.line(f"{'good':>9}  {verdict.score:.4f}  {verdict.path!r}", True)
 
-    counts = judge(inspector, find_pictures(paths), out, overlays=overlays, seen=seen)
+    counts = judge(inspector, find_pictures(paths), out, overlays=overlays, maps=maps, seen=seen)
     if not counts.total:
         raise DataError(f"No picture was found in {', '.join(paths)}: give files, folders or globs of pictures.")
     screen.say(
         f"{counts.total} pictures: {counts.good} good, {counts.anomalous} anomalous, {counts.review} to review, "
         f"{counts.error} could not be judged. Verdicts: {out / 'verdicts.jsonl'}"
     )
-    screen.result({**asdict(counts), "total": counts.total, "verdicts": str(out / "verdicts.jsonl")})
+    written = [str(path) for path in write_exports(out / "verdicts.jsonl", formats)]
+    screen.result(
+        {**asdict(counts), "total": counts.total, "verdicts": str(out / "verdicts.jsonl"), "written": written}
+    )
     return counts.exit_code
 
 
