@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffusionad.data import View, read_mask, read_picture
 from diffusionad.errors import DataError
@@ -129,9 +130,17 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             verdict.reconstruction,
             verdict.anomaly_map,
             true_mask,
+            regions=verdict.regions,
+            neighbour=_neighbour(inspector, verdict),
         )
     )
     _write_overlay(drawn, picture, verdict, view)
+
+
+def _neighbour(inspector: Inspector, verdict: Verdict) -> tuple[str, NDArray[np.uint8]] | None:
+    if verdict.nearest is None or inspector.neighbours is None:
+        return None
+    return verdict.nearest.name, inspector.neighbours.thumbnail(verdict.nearest.name)
 
 
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
@@ -205,12 +214,14 @@ def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str
         escapes=evaluation.escapes,
         unjudged=evaluation.unjudged,
         kinds=[_row(defect, values) for defect, values in evaluation.kinds.items()],
-        scores_good=[v.score for v, d in judged if d == GOOD],
-        scores_defective=[v.score for v, d in judged if d != GOOD],
+        scores={kind: [v.score for v, d in judged if d == kind] for kind in [GOOD, *evaluation.kinds]},
         provenance={
             "Training": "\n".join(f"{key}: {value}" for key, value in origin.items()),
             "Configuration": bundle.config.model_dump_json(indent=2),
         },
+        calibration=bundle.calibration.scores if bundle.calibration else (),
+        lower=bundle.calibration.lower.threshold if bundle.calibration and bundle.calibration.lower else None,
+        pro=tally.pixels[""].result().pro if tally.masked else (),
         versions={"diffusionad": __version__, "python": platform.python_version(), "numpy": np.__version__},
     )
 

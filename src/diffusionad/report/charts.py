@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Bar", "Histogram", "Roc", "Tick", "histogram", "roc"]
+__all__ = ["Bar", "Histogram", "Roc", "Tick", "curve", "histogram", "roc"]
 
 BINS = 40
 WIDTH, HEIGHT = 480, 280
@@ -47,7 +47,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Good pictures above the base line, defective ones below it, both on one scale."""
+    """Good pictures above the base line, defective ones below it, both on one scale; scores from 0 to `end`."""
 
     good: tuple[Bar, ...]
     defective: tuple[Bar, ...]
@@ -55,11 +55,12 @@ class Histogram:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     threshold: float | None
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """`line` is the points of an SVG polyline; `chosen` is where the threshold puts the bundle."""
+    """ROC or PRO: `line` is the points of an SVG polyline; `chosen` is where the threshold puts the bundle."""
 
     line: str
     x_ticks: tuple[Tick, ...]
@@ -91,6 +92,7 @@ def histogram(good: Sequence[float], defective: Sequence[float], threshold: floa
         x_ticks=tuple(Tick(_x(value / end), f"{value:.4g}") for value in np.arange(0, end + step / 2, step)),
         y_ticks=tuple(Tick(round(base - n * room / tall, 1), str(abs(n))) for n in marks),
         threshold=None if threshold is None else _x(threshold / end),
+        end=end,
     )
 
 
@@ -112,6 +114,18 @@ def roc(good: Sequence[float], defective: Sequence[float], threshold: float | No
         x_ticks=tuple(Tick(_x(share), f"{share:.0%}") for share in shares),
         y_ticks=tuple(Tick(_y(share), f"{share:.0%}") for share in shares),
         chosen=chosen,
+    )
+
+
+def curve(points: Sequence[tuple[float, float]], end: float) -> Roc | None:
+    """A curve of shares (x from 0 to `end`, y from 0 to 1); None without points."""
+    if not points:
+        return None
+    return Roc(
+        line=" ".join(f"{_x(x / end)},{_y(y)}" for x, y in points),
+        x_ticks=tuple(Tick(_x(share), f"{share * end:.3g}") for share in (0.0, 1 / 3, 2 / 3, 1.0)),
+        y_ticks=tuple(Tick(_y(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        chosen=None,
     )
 
 
