@@ -221,7 +221,7 @@ def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str
         },
         calibration=bundle.calibration.scores if bundle.calibration else (),
         lower=bundle.calibration.lower.threshold if bundle.calibration and bundle.calibration.lower else None,
-        pro=tally.pixels[""].result().pro if tally.masked else (),
+        pro=tally.pixels[""].pro() if tally.masked else (),
         versions={"diffusionad": __version__, "python": platform.python_version(), "numpy": np.__version__},
     )
 

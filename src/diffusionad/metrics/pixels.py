@@ -47,8 +47,6 @@ class PixelResult:
         pixel_f1_max: highest F1 over pixels.
         f1_threshold: the highest threshold that reaches it, anomalous being value >= threshold.
         aupro: area under the mean per-region overlap up to FPR 0.3, divided by 0.3.
-        pro: (false positive rate, mean overlap of the true regions), both rising, up to FPR 0.3: what `aupro` is the
-            area under; at most 400 points, () where `aupro` is None.
         rounded: the tallies outgrew their limit and map values were rounded down by less than 2^-24.
     """
 
@@ -58,7 +56,6 @@ class PixelResult:
     f1_threshold: float | None
     aupro: float | None
     rounded: bool
-    pro: tuple[tuple[float, float], ...] = ()
 
 
 class PixelMetrics:
@@ -117,8 +114,17 @@ class PixelMetrics:
             f1_threshold=threshold,
             aupro=area_under_pro(course, self._anomalous.weights[::-1]),
             rounded=self._rounded,
-            pro=_thinned(*pro_curve(course, self._anomalous.weights[::-1])),
         )
+
+    def pro(self) -> tuple[tuple[float, float], ...]:
+        """The curve that AUPRO is the area under: (false positive rate, mean overlap), both rising, up to FPR 0.3.
+
+        At most 400 points; () where AUPRO cannot be measured.
+        """
+        self._settle()
+        if not len(self._good.values) or not len(self._anomalous.values):
+            return ()
+        return _thinned(*pro_curve(steps(self._anomalous, self._good), self._anomalous.weights[::-1]))
 
     def _settle(self) -> None:
         """Move what waits into the tallies."""

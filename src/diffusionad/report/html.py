@@ -37,6 +37,11 @@ FIGURES = {
     "aupro": ("AUPRO", "Finds every defect, small ones count as much"),
     "pixel_ap": ("Pixel AP", "Outlines defects without false pixels"),
 }
+_FURTHER = {
+    "image_ap": ("Image AP", "Defective pictures come first"),
+    "image_f1_max": ("Image F1-max", "Best balance any threshold gives"),
+    "pixel_f1_max": ("Pixel F1-max", "The same for pixels"),
+}
 MOST_UNJUDGED = 500
 MOST_TEXT = 200_000
 
@@ -62,7 +67,10 @@ def render(page: Page, gallery: Gallery) -> str:
         .get_template("page.html.j2")
         .render(
             page=page,
-            figures=[(*FIGURES.get(name, (name.replace("_", " "), "")), value) for name, value in figures.items()],
+            figures=[
+                (*(FIGURES | _FURTHER).get(name, (name.replace("_", " "), "")), value)
+                for name, value in figures.items()
+            ],
             histogram=chart,
             roc=roc(page.scores_good, page.scores_defective, page.threshold),
             pro=curve(page.pro, FPR_LIMIT),
@@ -92,7 +100,10 @@ def _content(page: Page, rows: Sequence[Row], end: float) -> dict[str, Any]:
         "end": end,
         "calibration": list(page.calibration),
         "promise": page.promise,
-        "scores": {one_line(kind): [round(score, 9) for score in scores] for kind, scores in page.scores.items()},
+        "scores": {
+            one_line(kind): [round(score, 9) for score in scores if math.isfinite(score)]
+            for kind, scores in page.scores.items()
+        },
         "overkill": list(page.overkill),
         "escapes": list(page.escapes),
         "missed": {one_line(row.defect): row.missed for row in page.kinds},
