@@ -27,6 +27,7 @@ app.command("diffusionad.cli.train:train", help="Train on a folder of good pictu
 app.command("diffusionad.cli.judge:calibrate", help="Set the threshold from good pictures never trained on.")
 app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures whose truth is known.")
 app.command("diffusionad.cli.judge:predict", help="Judge files, folders and globs.")
+app.command("diffusionad.cli.compare:compare", help="Compare two bundles on the same test pictures.")
 app.command("diffusionad.cli.verdicts:rejudge", help="Judge stored verdicts anew, without running the network.")
 app.command("diffusionad.cli.datasets:datasets", help="List layouts, their folders, public data sets and licences.")
 app.command("diffusionad.cli.judge:info", help="Say what a bundle is, its numbers and its limits.")
