@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Bar", "Histogram", "Roc", "Tick", "curve", "histogram", "roc"]
+__all__ = ["Bar", "Curve", "Histogram", "Roc", "Tick", "costs_chart", "curve", "histogram", "roc"]
 
 BINS = 40
 WIDTH, HEIGHT = 480, 280
@@ -66,6 +66,17 @@ class Roc:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     chosen: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Costs over thresholds: `line` is the points of an SVG polyline; the others are points on it, or None."""
+
+    line: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    chosen: tuple[float, float] | None
+    lowest: tuple[float, float] | None
 
 
 def histogram(good: Sequence[float], defective: Sequence[float], threshold: float | None) -> Histogram | None:
@@ -126,6 +137,38 @@ def curve(points: Sequence[tuple[float, float]], end: float) -> Roc | None:
         x_ticks=tuple(Tick(_x(share), f"{share * end:.3g}") for share in (0.0, 1 / 3, 2 / 3, 1.0)),
         y_ticks=tuple(Tick(_y(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
         chosen=None,
+    )
+
+
+def costs_chart(
+    points: Sequence[tuple[float, float]], threshold: float | None, cheapest: float | None
+) -> Curve | None:
+    """Steps of (threshold, cost), thresholds rising from 0; None without points."""
+    if not points:
+        return None
+    cuts, values = [cut for cut, _ in points], [cost for _, cost in points]
+    x_step, y_step = _nice(max(*cuts, threshold or 0, 1e-6) / 5), _nice(max(*values, 1e-6) / 5)
+    x_end = x_step * math.ceil(max(*cuts, threshold or 0, 1e-6) / x_step - 1e-9)
+    y_end = y_step * math.ceil(max(*values, 1e-6) / y_step - 1e-9)
+    corners: list[tuple[float, float]] = []
+    for cut, cost in points:
+        if corners:
+            corners.append((cut, corners[-1][1]))
+        corners.append((cut, cost))
+    corners.append((x_end, corners[-1][1]))
+
+    def place(at: float | None) -> tuple[float, float] | None:
+        if at is None:
+            return None
+        cost = next((cost for cut, cost in reversed(points) if cut <= at), values[0])
+        return _x(at / x_end), _y(cost / y_end)
+
+    return Curve(
+        line=" ".join(f"{_x(x / x_end)},{_y(y / y_end)}" for x, y in corners),
+        x_ticks=tuple(Tick(_x(value / x_end), f"{value:.4g}") for value in np.arange(0, x_end + x_step / 2, x_step)),
+        y_ticks=tuple(Tick(_y(value / y_end), f"{value:.4g}") for value in np.arange(0, y_end + y_step / 2, y_step)),
+        chosen=place(threshold),
+        lowest=place(cheapest),
     )
 
 
