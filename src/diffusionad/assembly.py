@@ -59,7 +59,7 @@ def build_detector(config: Config) -> Detector:
             noise=torch.from_numpy(fixed_noise(config.seed, CHANNELS, config.data.size)),
             difference=segmenter.difference,
             top_k=top_k_for(config.data.size, config.top_k),
-            normality=Normality(CHANNELS, config.data.size, widths) if widths else None,
+            normality=Normality(CHANNELS, config.data.size, widths, pooled=config.pooled) if widths else None,
         )
 
 
