@@ -75,17 +75,18 @@ def build_pairs(
 
     Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere.
     """
-    synthesis, training = config.synthesis, stream == "pair"
+    synthesis, training, tiled = config.synthesis, stream == "pair", config.data.fit == "tile"
     return PairMaker(
         pictures,
         foregrounds,
         Synthesizer(Textures(textures), synthesis.kinds, synthesis.normal_share),
         seed=config.seed,
         anomalous_share=synthesis.anomalous_share if training else 0.5,
-        shift=config.data.shift if training else 0.0,
+        shift=config.data.shift if training and not tiled else 0.0,  # tiles lie anywhere as it is
         light=config.data.light if training else 0.0,
         stream=stream,
         judged=judged,
+        tile=config.data.size if tiled else None,
     )
 
 

@@ -58,7 +58,9 @@ class DataSettings(_Closed):
         if self.tile is not None and self.fit != "tile":
             raise ValueError(f"tile is the size of tiles: give fit=tile with it, not {self.fit}")
         if self.tile is not None and (self.tile[0] < self.size[0] or self.tile[1] < self.size[1]):
-            raise ValueError(f"a tile of {self.tile} native pixels is smaller than size {self.size}: nothing is enlarged")
+            raise ValueError(
+                f"a tile of {self.tile} native pixels is smaller than size {self.size}: nothing is enlarged"
+            )
         return self
 
     @model_validator(mode="after")

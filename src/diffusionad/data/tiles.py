@@ -150,7 +150,8 @@ def cut_mask(mask: BoolMap, size: tuple[int, int], corner: Corner, tile: tuple[i
         np.clip((start + np.arange(side) + 0.5) / length * there, 0, there - 1).astype(np.intp)
         for start, side, length, there in zip(corner, tile, size, mask.shape, strict=True)
     ]
-    return mask[places[0][:, None], places[1][None, :]]
+    shown: BoolMap = mask[places[0][:, None], places[1][None, :]]
+    return shown
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
