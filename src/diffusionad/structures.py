@@ -109,8 +109,8 @@ class Verdict:
         native_size: (height, width) of the file in pixels; (0, 0) when unreadable.
         milliseconds: from file or array to verdict.
         anomaly_map: [H, W] float32 0..1 at working size; None when verdict is error. Of a tiled picture it shows all of
-            it at the scale of the tiles, reduced by a whole number to at most 1024 pixels a side: each pixel is the highest
-            of its block. Score and regions come from the map before that.
+            it at the scale of the tiles, reduced by a whole number to at most 1024 pixels a side: each pixel is the
+            highest of its block. Score and regions come from the map before that.
         reconstruction: [H, W, 3] uint8, what the part should look like, at working size, or reduced as that map; None
             when error.
         error_code, error: why a picture could not be judged; None otherwise.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diffusionad.data import Tiling, View, cut_tile, pooled
-from diffusionad.scoring import RegionFinder, RunningScore, top_k_for, top_k_inside
+from diffusionad.scoring import RegionFinder, RunningScore, top_k_inside
 from diffusionad.structures import Outcome
 from diffusionad.tensors import to_image
 
@@ -90,7 +90,7 @@ def sweep(
 
 
 class _Kept:
-    """[C, h, w] float32: each pixel stands for a block of `factor` x `factor` of a map of `size`, gathered row by row."""
+    """[C, h, w] float32: each pixel stands for `factor` x `factor` of a map of `size`, gathered row by row."""
 
     def __init__(self, size: tuple[int, int], factor: int, channels: int = 1) -> None:
         self._factor = factor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,7 +153,7 @@ def test_pooling_in_parts_is_pooling_the_whole(size: tuple[int, int], factor: in
     np.testing.assert_array_equal(pooled(values, factor), expected)
     gathered = np.zeros_like(expected)
     edges = sorted({0, size[0], *(cut for cut in cuts if cut < size[0])})
-    for first, end in zip(edges, edges[1:], strict=False):
+    for first, end in pairwise(edges):
         part = pooled(values[first:end], factor, first=first)
         place = gathered[first // factor : first // factor + len(part)]
         np.maximum(place, part, out=place)

@@ -3,7 +3,7 @@
     stretch   the whole picture, its aspect given up (the paper's)
     pad       the whole picture, its aspect kept; the rest is filled by repeating the edges and never judged
     crop      the largest centred part of the working aspect; what lies outside is never judged
-    tile      all of it in overlapping tiles (`tiles.py`), each brought to the working size: small things stay to be seen
+    tile      all of it in overlapping tiles (`tiles.py`), each brought to the working size: small things can be seen
 
 Boxes are (x, y, width, height) in pixels, x to the right and y down from the top left corner.
 """

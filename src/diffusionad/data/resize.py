@@ -88,7 +88,7 @@ def resize_mask(mask: BoolMap, size: tuple[int, int]) -> BoolMap:
 def pooled(values: NDArray[Any], factor: int, combine: np.ufunc = np.maximum, first: int = 0) -> NDArray[Any]:
     """Each block of `factor` x `factor` pixels of [..., H, W] as one pixel: its highest, or what `combine` makes of it.
 
-    Blocks are counted from row `first` of a larger picture of which these are some rows; those cut by an edge are smaller.
+    Blocks are counted from row `first` of a larger picture of which these are some rows; edges may cut them.
     """
     if factor == 1:
         return values

@@ -1,8 +1,8 @@
 """Large pictures in overlapping tiles: where the tiles lie, and how their maps become one without seams.
 
-A tile weighs nothing at its edges and rises over the overlap as a raised cosine. At every place the weights of the tiles
-that cover it are divided by their sum, so they add up to one: equal maps stay equal, and what depends on the place alone
-comes back as it was. Sizes are (H, W) in pixels of the picture at the scale of its tiles.
+A tile weighs nothing at its edges and rises over the overlap as a raised cosine. At every place the weights of all
+tiles that cover it are divided by their sum, so they add up to one: equal maps stay equal, and what depends on the
+place alone comes back as it was. Sizes are (H, W) in pixels of the picture at the scale of its tiles.
 """
 
 from __future__ import annotations

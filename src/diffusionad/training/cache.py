@@ -1,8 +1,9 @@
 """Decoded pictures on disk, mapped into memory: a set larger than memory streams, and a second run decodes nothing.
 
-One file a picture, named by the sha256 of the picture's file together with everything that decides its pixels. Files are
-written beside their place and renamed, so nobody sees half of one; they are not synced, for a file that a crash damaged
-is told by its own sha256 when it is opened, and made anew. One process at a time makes files; any number may read them.
+One file a picture, named by the sha256 of the picture's file together with everything that decides its pixels. Files
+are written beside their place and renamed, so nobody sees half of one; they are not synced, for a file that a crash
+damaged is told by its own sha256 when it is opened, and made anew. One process at a time makes files; any number may
+read them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from diffusionad.structures import Picture
 __all__ = ["POLICY", "Cache", "Entry", "Pictures"]
 
 POLICY = 1
-"""Raised when `data/pictures.py`, `fit.py` or `resize.py` give other pixels than before: older files no longer count."""
+"""Raised when `data/pictures.py`, `fit.py` or `resize.py` give other pixels: older files no longer count."""
 
 _HEAD = 4096  # bytes of JSON before the pixels, a page, so that the pixels can be mapped
 _TYPES = ("|u1", "<u2")

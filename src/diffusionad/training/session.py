@@ -129,8 +129,8 @@ class Session:
         detector.load_state_dict(detector.state_dict() | load_file(self._best))
         if detector.normality is not None:
             good, device = self._good, self._fabric.device
-            seen = [portion.shown(self._config) for portion in (good.training, good.validation)]
-            fit_normality(detector, *seen, device)
+            training, held_out = good.training.shown(self._config), good.validation.shown(self._config)
+            fit_normality(detector, training, held_out, device)
             choose_share(
                 detector.normality, self._config.normality.shares, lambda: self._held_out.score(detector, device).total
             )
