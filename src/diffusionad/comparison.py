@@ -102,7 +102,7 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """The letter A or B where the data show it: fewer mistakes at `ALPHA`, and not more of either kind; else None."""
+        """The letter A or B where the data show it: fewer mistakes at `ALPHA`, not more of either kind; else None."""
         whole, parts = self.table(), (self.table("good"), self.table("defective"))
         if whole.p_value > ALPHA:
             return None

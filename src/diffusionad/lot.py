@@ -118,11 +118,14 @@ def read_labels(path: Path, verdicts: Sequence[Verdict]) -> dict[int, str]:
                 places = [by_path[name]] if name in by_path else by_name.get(Path(name).name, [])
                 if len(places) != 1 or not label or places[0] in labels:
                     what = "has no label" if not label else f"names {len(places)} pictures of this lot"
-                    raise ValueError(f"line {rows.line_num} ({name!r}) {'is there twice' if places and places[0] in labels else what}")
+                    raise ValueError(
+                        f"line {rows.line_num} ({name!r}) {'is there twice' if places and places[0] in labels else what}"
+                    )
                 labels[places[0]] = GOOD if label.lower() in _GOOD_WORDS else label
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
-            f"The labels {path} cannot be used: {error}. Give a CSV with the columns path and label.", code="data.labels"
+            f"The labels {path} cannot be used: {error}. Give a CSV with the columns path and label.",
+            code="data.labels",
         ) from None
     return labels
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from diffusionad.data import View, read_picture
+from diffusionad.data import View, pooled, read_picture
 from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
 from diffusionad.report.records import as_record
 from diffusionad.structures import FloatMap, Verdict
+from diffusionad.sweeping import map_factor
 
 __all__ = ["Counts", "predict"]
 
@@ -57,7 +58,7 @@ def predict(
         out: folder for the results.
         overlays: also draw what was found.
         maps: also keep out/maps/<number>_<name>.npy, the anomaly map [h, w] float32 of what was judged, so that regions
-            can be found at another threshold.
+            can be found at another threshold. Of a tiled picture it is the whole map, 4 bytes a pixel.
         seen: called with every verdict.
 
     Raises:
@@ -68,7 +69,7 @@ def predict(
         out.mkdir(parents=True, exist_ok=True)
         with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
             for number, path in enumerate(pictures):
-                verdict = inspector(path)
+                verdict = inspector(path, full_map=maps)
                 counts[verdict.verdict] += 1
                 name, map_file = f"{number:06d}_{path.stem[:80]}", None
                 if verdict.anomaly_map is not None:
@@ -96,6 +97,11 @@ def _npy(anomaly_map: FloatMap) -> bytes:
 
 def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
-    shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
-    drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source)
+    assert verdict.reconstruction is not None  # noqa: S101  (comes with the map)
+    found = verdict.anomaly_map
+    if found.shape != verdict.reconstruction.shape[:2]:  # the whole map of a tiled picture: nothing small may vanish
+        found = pooled(found, map_factor(view.working))
+    drawn = overlay(
+        to_display(read_picture(source)), view.shown(found), verdict.threshold, verdict.regions, seen=view.source
+    )
     write_bytes(path, encode(drawn, "png"))

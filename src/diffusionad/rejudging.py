@@ -93,7 +93,8 @@ def rejudged(
     if before.score <= new:
         return settled(known, new, (), region_filter)
     if anomaly_map is not None:
-        return settled(known, new, _outlined(known, anomaly_map, new, calibration), region_filter)
+        listed = _outlined(known, anomaly_map, new, calibration)
+        return settled(replace(known, regions_left_out=0), new, listed, region_filter)
     if new == before.outlined_at or region_filter is None:
         stored = sorted((*before.regions, *before.dropped), key=lambda one: (-one.peak, -one.area, one.box))
         after = settled(known, new, tuple(one for one in stored if one.peak > new), region_filter)

@@ -140,9 +140,7 @@ def curve(points: Sequence[tuple[float, float]], end: float) -> Roc | None:
     )
 
 
-def costs_chart(
-    points: Sequence[tuple[float, float]], threshold: float | None, cheapest: float | None
-) -> Curve | None:
+def costs_chart(points: Sequence[tuple[float, float]], threshold: float | None, cheapest: float | None) -> Curve | None:
     """Steps of (threshold, cost), thresholds rising from 0; None without points."""
     if not points:
         return None
