@@ -43,6 +43,7 @@ def predict(
     out: Path,
     *,
     overlays: bool = True,
+    group: str | None = None,
     seen: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Counts:
     """Write out/verdicts.jsonl, a line a picture, and out/overlays/<number>_<name>.png; what is written stays.
@@ -52,6 +53,7 @@ def predict(
         pictures: files, taken one at a time.
         out: folder for the results.
         overlays: also draw what was found.
+        group: of all pictures, where the calibration has groups; None: by the names of their folders.
         seen: called with every verdict.
 
     Raises:
@@ -62,7 +64,7 @@ def predict(
         out.mkdir(parents=True, exist_ok=True)
         with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
             for number, path in enumerate(pictures):
-                verdict = inspector(path)
+                verdict = inspector(path, group)
                 counts[verdict.verdict] += 1
                 lines.write(json.dumps(as_record(verdict), allow_nan=False) + "\n")
                 lines.flush()

@@ -8,7 +8,7 @@ from diffusionad.calibration.lower import MIN_DEFECTS, Lower, lower_threshold
 from diffusionad.calibration.sessions import Held, exchangeable, hold_out_each
 from diffusionad.calibration.shares import lower_bound, pictures_needed, upper_bound
 from diffusionad.calibration.stored import from_json
-from diffusionad.calibration.threshold import MIN_FOR_PROMISE, Calibration, calibrate, p_value
+from diffusionad.calibration.threshold import MIN_FOR_PROMISE, Calibration, calibrate, check_enough, p_value
 
 __all__ = [
     "MIN_DEFECTS",
@@ -22,6 +22,7 @@ __all__ = [
     "Watch",
     "calibrate",
     "capital",
+    "check_enough",
     "exchangeable",
     "from_json",
     "hold_out_each",

@@ -19,6 +19,7 @@ from diffusionad.data.pictures import (
     read_picture,
     read_stored,
 )
+from diffusionad.data.recorded import By, day_in, labels
 from diffusionad.data.resize import resize, resize_map, resize_mask
 
 __all__ = [
@@ -26,18 +27,21 @@ __all__ = [
     "DATA_SETS",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "By",
     "DataSet",
     "Foreground",
     "Framing",
     "Reading",
     "Stored",
     "View",
+    "day_in",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
     "find_samples",
     "foreground_from_folder",
     "is_mask_empty",
+    "labels",
     "layout_trees",
     "picture_size",
     "read_mask",

@@ -147,13 +147,20 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
     to_onnx(detector, onnx)
     uncalibrated = Bundle(folder, __version__, config, origin, None, "")
     inspector = Inspector(uncalibrated, OnnxBackend(onnx))
-    seen = zip(good.calibration.pictures, good.calibration.views, strict=True)
-    scores = [inspector.outcome_of(picture, view).image_score for picture, view in seen]
+    seen = list(zip(good.calibration.pictures, good.calibration.views, strict=True))
+    outcomes = [inspector.outcome_of(picture, view) for picture, view in seen]
+    rows = [inspector.conditions(*one, outcome) for one, outcome in zip(seen, outcomes, strict=True)]
     write_bundle(
         folder / "bundle",
         config=config,
         origin=origin,
-        calibration=calibrate(scores),
+        calibration=calibrate(
+            [outcome.image_score for outcome in outcomes],
+            peaks=[float(outcome.anomaly_map.max()) for outcome in outcomes],
+            sessions=labels(good.calibration.samples, "session"),
+            conditions={name: [row[name] for row in rows] for name in CONDITIONS},
+            artifact=file_hash(onnx),
+        ),
         weights=session.weights,
         onnx=onnx,
     )
