@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.conditions import conditions
-from diffusionad.data import Framing, View, read_picture
+from diffusionad.data import Framing, View, pooled, read_picture, resize
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
 from diffusionad.scoring import find_regions, image_score, top_k_for, top_k_inside
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
+from diffusionad.sweeping import Sweep, map_factor, sweep
 from diffusionad.tensors import to_image, to_picture
 
 __all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
@@ -46,7 +47,8 @@ class Inspector:
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
         self._backend = backend
-        self._framing = Framing(bundle.config.data.fit, bundle.config.data.size)
+        data = bundle.config.data
+        self._framing = Framing(data.fit, data.size, data.tile, data.overlap)
         self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
 
     @classmethod
@@ -65,7 +67,7 @@ class Inspector:
             return cls(bundle, _torch_backend(bundle))
         raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
 
-    def __call__(self, source: str | Path | Picture, group: str | None = None) -> Verdict:
+    def __call__(self, source: str | Path | Picture, group: str | None = None, *, full_map: bool = False) -> Verdict:
         """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
 
         Where the calibration has groups, `group` names that of the picture; None: that of the nearest folder on its
@@ -73,12 +75,15 @@ class Inspector:
 
         A picture that cannot be read gets the verdict "error", never "good". Without calibration the verdict of a
         readable picture is "review": there is a score and no threshold.
+
+        With `data.fit=tile` score and regions come from every pixel, but the map of the verdict is at most
+        `sweeping.MAP_SIDE` pixels long, each of its pixels the highest of its block; `full_map` keeps all of it.
         """
         begun = time.perf_counter()
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
         try:
             picture = _as_picture(source) if isinstance(source, np.ndarray) else read_picture(Path(source))
-            verdict = self._judge(name, picture, group if group is not None else self._group_of(source))
+            verdict = self._judge(name, picture, group if group is not None else self._group_of(source), full_map)
         except PictureError as error:
             verdict = Verdict(
                 name,
@@ -123,17 +128,50 @@ class Inspector:
         Raises:
             PictureError: the networks' answer is not finite.
         """
-        anomaly_map, reconstruction = self._backend(to_image(picture))
+        return self._seen(picture, view, None, False).outcome
+
+    def _seen(self, picture: Picture, view: View, threshold: float | None, full_map: bool) -> Sweep:
+        """Score and map, and the regions above `threshold` (None: no regions)."""
+        tiling = self._framing.tiling(view)
+        if tiling is not None:
+            return sweep(
+                self._answer,
+                picture,
+                view,
+                tiling,
+                top_k=self._top_k,
+                threshold=threshold,
+                full_map=full_map,
+            )
+        anomaly_map, reconstruction = self._answer(to_image(picture))
+        top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
+        score = image_score(anomaly_map, top_k)
+        regions = () if threshold is None or score <= threshold else _regions(anomaly_map, threshold, view)
+        return Sweep(Outcome(score, anomaly_map, reconstruction), regions, 0)
+
+    def _answer(self, image: Image) -> tuple[FloatMap, Image]:
+        anomaly_map, reconstruction = self._backend(image)
         if not np.isfinite(anomaly_map).all():
             raise PictureError(
                 "The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite"
             )
-        top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
-        return Outcome(image_score(anomaly_map, top_k), anomaly_map, reconstruction)
+        return anomaly_map, reconstruction
 
     def conditions(self, picture: Picture, view: View, outcome: Outcome) -> dict[str, float]:
-        """What a picture was taken under, from what `view` made of it and what the networks said of that."""
-        return conditions(to_image(picture), outcome.reconstruction, outcome.anomaly_map, view.judged)
+        """What a picture was taken under, from what `view` made of it and what the networks said of that.
+
+        Of a tiled picture at the size of the reconstruction that is kept.
+        """
+        judged, anomaly_map, size = view.judged, outcome.anomaly_map, outcome.reconstruction.shape[1:]
+        if size != view.working:
+            factor = map_factor(view.working)
+            picture, judged = (
+                resize(picture, (size[0], size[1])),
+                None if judged is None else judged[::factor, ::factor],
+            )
+            if anomaly_map.shape != size:
+                anomaly_map = pooled(anomaly_map[None], factor, np.maximum)[0]
+        return conditions(to_image(picture), outcome.reconstruction, anomaly_map, judged)
 
     def _group_of(self, source: str | Path | Picture) -> str | None:
         calibration = self.bundle.calibration
@@ -141,11 +179,12 @@ class Inspector:
             return None
         return next((name for name in reversed(Path(source).parts[:-1]) if name in calibration.groups), None)
 
-    def _judge(self, name: str, picture: Picture, group: str | None) -> Verdict:
-        view = self.view((picture.shape[0], picture.shape[1]))
+    def _judge(self, name: str, picture: Picture, group: str | None, full_map: bool) -> Verdict:
+        view, calibration = self.view((picture.shape[0], picture.shape[1])), self.bundle.calibration
+        own = None if calibration is None else calibration.of(group)
         seen_as = view.picture(picture)
-        outcome, calibration = self.outcome_of(seen_as, view), self.bundle.calibration
-        score = outcome.image_score
+        found = self._seen(seen_as, view, own.threshold if own else None, full_map)
+        outcome, score = found.outcome, found.outcome.image_score
         seen = Verdict(
             name,
             "review",
@@ -161,17 +200,17 @@ class Inspector:
             judged_share=view.judged_share,
             conditions=self.conditions(seen_as, view, outcome),
         )
-        if calibration is None:
+        if calibration is None or own is None:
             return seen
-        own = calibration.of(group)
         judgement = calibration.judge(score, group)
-        regions = _regions(outcome.anomaly_map, own.threshold, view) if judgement == "anomalous" else ()
+        regions = found.regions if judgement == "anomalous" else ()
         return replace(
             seen,
             verdict=judgement,
             threshold=own.threshold,
             p_value=calibration.p_value(score, group),
             regions=tuple(replace(one, p_value=calibration.region_p_value(one.peak, group)) for one in regions),
+            regions_left_out=found.regions_left_out if judgement == "anomalous" else 0,
             lower=calibration.lower.threshold if calibration.lower else None,
             group=group if group in calibration.groups else None,
         )

@@ -55,8 +55,8 @@ def test_planted_defects_are_not_a_guarantee() -> None:
     ("count", "escapes", "said"),
     [
         (0, 0.05, "0 defects are too few"),
-        (29, 0.5, r"It takes 30 \(1 more\)"),
-        (30, 0.05, r"With 30 the best is 7.4 %\. It takes 45 \(15 more\)"),
+        (29, 0.5, r"Take 30 \(1 more\)"),
+        (30, 0.05, r"With 30 the best is 7.4 %\. Take 45 \(15 more\)"),
     ],
 )
 def test_too_few_defects_are_refused_with_what_is_possible(count: int, escapes: float, said: str) -> None:

@@ -87,6 +87,6 @@ def _refuse_too_few(p_values: Sequence[float], false_discoveries: float, n: int)
     raise CalibrationError(
         f"{extreme} of {m} pictures are odder than all {n} calibration pictures, but with so few of these a list with "
         f"at most {percent(false_discoveries)} expected good ones would have to name {fewest} or more at once. "
-        f"Calibrate with {needed} good pictures ({needed - n} more), take smaller lots, or allow more false discoveries.",
+        f"Use {needed} good pictures ({needed - n} more), take smaller lots or allow more false discoveries.",
         code="calibration.too_few_for_lot",
     )

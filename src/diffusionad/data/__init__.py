@@ -20,7 +20,8 @@ from diffusionad.data.pictures import (
     read_stored,
 )
 from diffusionad.data.recorded import By, day_in, labels
-from diffusionad.data.resize import resize, resize_map, resize_mask
+from diffusionad.data.resize import pooled, resize, resize_map, resize_mask
+from diffusionad.data.tiles import Tiles, Tiling, cut_mask, cut_tile
 
 __all__ = [
     "BACKGROUND",
@@ -33,7 +34,11 @@ __all__ = [
     "Framing",
     "Reading",
     "Stored",
+    "Tiles",
+    "Tiling",
     "View",
+    "cut_mask",
+    "cut_tile",
     "day_in",
     "describe_layouts",
     "find_foreground",
@@ -44,6 +49,7 @@ __all__ = [
     "labels",
     "layout_trees",
     "picture_size",
+    "pooled",
     "read_mask",
     "read_mask_levels",
     "read_picture",

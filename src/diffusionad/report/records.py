@@ -30,6 +30,7 @@ def as_record(verdict: Verdict) -> dict[str, Any]:
         "regions": [
             {"box": list(r.box), "area": r.area, "peak": r.peak, "p_value": r.p_value} for r in verdict.regions
         ],
+        "regions_left_out": verdict.regions_left_out,
         "conditions": dict(verdict.conditions),
         "native_size": list(verdict.native_size),
         "judged_box": list(verdict.judged_box),
