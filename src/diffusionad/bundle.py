@@ -172,6 +172,12 @@ def load_bundle(folder: Path) -> Bundle:
         calibration = from_json(stored) if stored else None
     except (KeyError, TypeError, ValidationError, CalibrationError) as error:
         raise BundleError(f"The settings of the bundle {folder} cannot be read: {error}.") from None
+    if calibration and calibration.artifact not in (None, manifest["model.onnx"]):
+        raise BundleError(
+            f"The threshold of the bundle {folder} was made with another network than its model.onnx: nothing it "
+            "promises holds. Copy the bundle anew, or calibrate the one this network comes from.",
+            code="bundle.calibration",
+        )
     return Bundle(
         folder, str(settings.get("version")), config, origin, calibration, file_hash(folder / "manifest.json")[:12]
     )

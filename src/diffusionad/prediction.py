@@ -48,6 +48,7 @@ def predict(
     *,
     overlays: bool = True,
     maps: bool = False,
+    group: str | None = None,
     seen: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Counts:
     """Write out/verdicts.jsonl, a line a picture, and out/overlays/<number>_<name>.png; what is written stays.
@@ -59,6 +60,7 @@ def predict(
         overlays: also draw what was found.
         maps: also keep out/maps/<number>_<name>.npy, the anomaly map [h, w] float32 of what was judged, so that regions
             can be found at another threshold. Of a tiled picture it is the whole map, 4 bytes a pixel.
+        group: of all pictures, where the calibration has groups; None: by the names of their folders.
         seen: called with every verdict.
 
     Raises:
@@ -69,7 +71,7 @@ def predict(
         out.mkdir(parents=True, exist_ok=True)
         with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
             for number, path in enumerate(pictures):
-                verdict = inspector(path, full_map=maps)
+                verdict = inspector(path, group, full_map=maps)
                 counts[verdict.verdict] += 1
                 name, map_file = f"{number:06d}_{path.stem[:80]}", None
                 if verdict.anomaly_map is not None:

@@ -54,6 +54,7 @@ class Sample:
         defect: kind of damage; "good" is normal.
         mask_path: file whose non-zero pixels are anomalous; None for good pictures and where unknown.
         session: name of the recording (day, shift, camera) it comes from; None where unknown.
+        camera: name of the camera that took it; None where unknown.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Sample:
     defect: str
     mask_path: Path | None = None
     session: str | None = None
+    camera: str | None = None
 
     @property
     def is_good(self) -> bool:

@@ -92,10 +92,10 @@ def lower_threshold(scores: Sequence[float], escapes: float, sure: float = 0.9, 
     needed = max(MIN_DEFECTS, pictures_needed(escapes, sure))
     if n < needed:
         best = promised_share(n, 1, sure) if n else 1.0
-        can = f" With {n} the best is {float(best):.1%}." if n >= MIN_DEFECTS else ""
+        can = f" With {n} the best is {percent(round(best, 3))}." if n >= MIN_DEFECTS else ""
         raise CalibrationError(
-            f"{n} {'planted ' if source == 'planted' else ''}defects are too few to say, {percent(sure)} sure, that at most "
-            f"{percent(escapes)} of defective pictures are called good.{can} It takes {needed} ({needed - n} more).",
+            f"{n} {'planted ' if source == 'planted' else ''}defects are too few to be {percent(sure)} sure that at "
+            f"most {percent(escapes)} of defective pictures are called good.{can} Take {needed} ({needed - n} more).",
             code="calibration.too_few_defects",
         )
     allowed = false_alarms_allowed(n, escapes, sure)

@@ -26,7 +26,7 @@ from diffusionad.calibration.shares import (
 from diffusionad.errors import CalibrationError, PictureError
 from diffusionad.structures import Judgement
 
-__all__ = ["MIN_FOR_PROMISE", "Calibration", "calibrate", "p_value"]
+__all__ = ["MIN_FOR_PROMISE", "Calibration", "calibrate", "check_enough", "p_value"]
 
 MIN_FOR_PROMISE = 10
 """With fewer calibration pictures a threshold is given, but no promise."""
@@ -173,6 +173,36 @@ def p_value(rising: Sequence[float], score: float) -> float:
     if not math.isfinite(score):
         raise PictureError(f"The picture's score is {score}: it cannot be judged.", code="picture.nonfinite")
     return (1 + len(rising) - bisect_left(rising, score)) / (len(rising) + 1)
+
+
+def check_enough(n: int, false_alarms: float, sure: float | None = None) -> None:
+    """Refuse a promise that n calibration pictures cannot carry.
+
+    Args:
+        n: good pictures at hand.
+        false_alarms, sure: as in `calibrate`.
+
+    Raises:
+        CalibrationError: says what can be promised, and how many more the promise takes (``calibration.too_few``); or a
+            share or certainty outside (0, 1).
+    """
+    _check_shares(false_alarms, sure)
+    needed = max(pictures_needed(false_alarms, sure), MIN_FOR_PROMISE)
+    if n >= needed:
+        return
+    certain = "" if sure is None else f", {percent(sure)} sure"
+    wanted = exact(false_alarms)
+    asked = f"{wanted.numerator} in {wanted.denominator}"
+    if n < MIN_FOR_PROMISE:
+        best = f"with fewer than {MIN_FOR_PROMISE} nothing can be promised"
+    else:
+        words = in_words(promised_share(n, 1, sure))
+        best = f"the best is {words} (--false-alarms {words.replace(' in ', '/')})"
+    raise CalibrationError(
+        f"{n} good picture{'s are' if n != 1 else ' is'} too few to promise {asked}{certain}: {best}. "
+        f"For {asked}, calibrate with {needed} pictures ({needed - n} more). Nothing was changed.",
+        code="calibration.too_few",
+    )
 
 
 def calibrate(
