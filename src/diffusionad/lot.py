@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,8 +77,9 @@ class Lot:
             those of the labelled pictures and not of the lot.
         mistakes: (path, label, verdict) of labelled pictures judged wrongly.
         costs: None without prices, or without labels of both kinds.
-        recheck, drift: None where there is no calibration to compare with; `silence` says why.
-        silence: name of a section to the reason why it is empty.
+        recheck: places of pictures in the lot to look at again.
+        drift: of the pictures below the calibrated threshold, in their order; alarms name places in the lot.
+        silence: name of a section (costs, recheck, drift) to the reason why it is None.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -103,10 +105,10 @@ def read_labels(path: Path, verdicts: Sequence[Verdict]) -> dict[int, str]:
         DataError: the file cannot be read, or a row names no picture of the lot, several, or one twice
             (``data.labels``).
     """
-    by_path = {verdict.path: place for place, verdict in enumerate(verdicts)}
-    by_name: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for place, verdict in enumerate(verdicts):
-        by_name.setdefault(Path(verdict.path).name, []).append(place)
+        for name in {verdict.path, Path(verdict.path).name}:
+            places.setdefault(name, []).append(place)
     labels: dict[int, str] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -114,20 +116,26 @@ def read_labels(path: Path, verdicts: Sequence[Verdict]) -> dict[int, str]:
             if not {"path", "label"} <= set(rows.fieldnames or ()):
                 raise ValueError(f"its first line names {rows.fieldnames}, and path and label are needed")
             for row in rows:
-                name, label = row["path"] or "", (row["label"] or "").strip()
-                places = [by_path[name]] if name in by_path else by_name.get(Path(name).name, [])
-                if len(places) != 1 or not label or places[0] in labels:
-                    what = "has no label" if not label else f"names {len(places)} pictures of this lot"
-                    raise ValueError(
-                        f"line {rows.line_num} ({name!r}) {'is there twice' if places and places[0] in labels else what}"
-                    )
-                labels[places[0]] = GOOD if label.lower() in _GOOD_WORDS else label
+                place, label = _labelled(row, places)
+                if place in labels:
+                    raise ValueError(f"line {rows.line_num} names {row['path']!r} a second time")
+                labels[place] = label
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
             f"The labels {path} cannot be used: {error}. Give a CSV with the columns path and label.",
             code="data.labels",
         ) from None
     return labels
+
+
+def _labelled(row: Mapping[str, str | None], places: Mapping[str, Sequence[int]]) -> tuple[int, str]:
+    name, label = row["path"] or "", (row["label"] or "").strip()
+    found = places.get(name) or places.get(Path(name).name, ())
+    if len(found) != 1:
+        raise ValueError(f"{name!r} names {len(found)} pictures of this lot, and must name one")
+    if not label:
+        raise ValueError(f"{name!r} has no label")
+    return found[0], GOOD if label.lower() in _GOOD_WORDS else label
 
 
 def examine_lot(
@@ -148,16 +156,19 @@ def examine_lot(
         false_discoveries: expected share of good pictures in the recheck list, at most, in (0, 1).
 
     Raises:
-        UsageError: a price below 0, a share outside (0, 1).
+        DataError: there is no verdict (``data.verdicts``).
+        UsageError: a price that is not finite or below 0, a share outside (0, 1).
     """
-    if prices and (min(prices.overkill, prices.escape) < 0 or not 0 < (prices.defective or 0.5) < 1):
-        raise UsageError("Costs are 0 or more, and the share of defective parts lies between 0 and 1.")
+    if not verdicts:
+        raise DataError("The lot is empty: there is no verdict to certify.", code="data.verdicts")
+    if prices is not None:
+        _check(prices)
     judged = {place: label for place, label in labels.items() if verdicts[place].verdict != "error"}
     good = [verdicts[place] for place, label in judged.items() if label == GOOD]
     bad = [verdicts[place] for place, label in judged.items() if label != GOOD]
     silence: dict[str, str] = {}
-    counts = Counter(verdict.verdict for verdict in verdicts)
-    labelled = Counter(verdicts[place].verdict for place in judged)
+    counts = Counter[str](verdict.verdict for verdict in verdicts)
+    labelled = Counter[str](verdicts[place].verdict for place in judged)
     return Lot(
         verdicts=tuple(verdicts),
         counts={name: counts[name] for name in ("good", "review", "anomalous", "error")},
@@ -175,6 +186,14 @@ def examine_lot(
         drift=_drift(verdicts, calibration, silence),
         silence=silence,
     )
+
+
+def _check(prices: Prices) -> None:
+    for value in (prices.overkill, prices.escape):
+        if not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"What a mistake costs is a number of 0 or more, not {value}.")
+    if prices.defective is not None and not 0 < prices.defective < 1:
+        raise UsageError(f"The share of defective parts lies between 0 and 1; it is {prices.defective}.")
 
 
 def _one_threshold(verdicts: Sequence[Verdict]) -> float | None:
@@ -236,18 +255,27 @@ def _recheck(
 
 
 def _drift(verdicts: Sequence[Verdict], calibration: Calibration | None, silence: dict[str, str]) -> Watch | None:
-    """Pictures called good against those calibration pictures that would be: what is left is taken alike, or not."""
+    """Scores below the threshold against calibration scores below it.
+
+    The threshold is one of the calibration's scores: given it, the scores below are as exchangeable as all were. Above
+    it lie the defects, which are no drift.
+    """
     if calibration is None:
         silence["drift"] = "Needs the bundle that judged (--bundle), with a calibration."
         return None
-    calm = [place for place, score in enumerate(calibration.scores) if score <= calibration.threshold]
-    stream = [one for one in verdicts if one.verdict in ("good", "review") and one.score <= calibration.threshold]
+    calm = [place for place, score in enumerate(calibration.scores) if score < calibration.threshold]
+    places = [i for i, one in enumerate(verdicts) if one.verdict != "error" and one.score < calibration.threshold]
+    stream = [verdicts[place] for place in places]
     known = {"score": calibration.scores, **calibration.conditions}
     if len(calm) < MIN_FOR_DRIFT or not stream:
-        silence["drift"] = f"Needs {MIN_FOR_DRIFT} calibration pictures and one picture called good."
+        silence["drift"] = (
+            f"Needs {MIN_FOR_DRIFT} calibration pictures and one picture of the lot below the calibrated threshold; "
+            f"there are {len(calm)} and {len(stream)}."
+        )
         return None
     names = [name for name in known if name == "score" or all(name in one.conditions for one in stream)]
-    return watch(
+    found = watch(
         {name: [known[name][place] for place in calm] for name in names},
         {name: [one.score if name == "score" else one.conditions[name] for one in stream] for name in names},
     )
+    return replace(found, alarms=tuple(replace(alarm, place=places[alarm.place]) for alarm in found.alarms))

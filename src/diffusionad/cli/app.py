@@ -29,6 +29,9 @@ app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures
 app.command("diffusionad.cli.judge:predict", help="Judge files, folders and globs.")
 app.command("diffusionad.cli.compare:compare", help="Compare two bundles on the same test pictures.")
 app.command("diffusionad.cli.verdicts:rejudge", help="Judge stored verdicts anew, without running the network.")
+report = App(name="report", help="Pages made of stored verdicts.")
+report.command("diffusionad.cli.lots:lot", help="Certify a lot: counts, bounds, costs, recheck list, drift.")
+app.command(report)
 app.command("diffusionad.cli.datasets:datasets", help="List layouts, their folders, public data sets and licences.")
 app.command("diffusionad.cli.judge:info", help="Say what a bundle is, its numbers and its limits.")
 

@@ -2,64 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from diffusionad.files import write_text
-from diffusionad.report.charts import Curve, costs_chart
+from diffusionad.lot import Costs, Lot
+from diffusionad.metrics.counts import clopper_pearson
+from diffusionad.report.charts import costs_chart
 from diffusionad.report.html import environment
 
-__all__ = ["CertificatePage", "write_certificate"]
+__all__ = ["Certificate", "lot_record", "write_certificate"]
 
 MOST_LISTED = 1000
+"""Rows of a table; all of them stand in lot.json."""
+
+_DRIFTED = {
+    "score": "scores: pictures look less like good ones",
+    "brightness": "brightness: light or exposure",
+    "focus": "sharpness: focus, dirt or vibration",
+    "left_right": "position, left to right",
+    "up_down": "position, up and down",
+    "background": "background: what the network cannot redraw",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class CertificatePage:
-    """What the page shows, as plain values.
+class Certificate:
+    """What the page shows.
 
     Attributes:
         title, made: heading, date and time.
-        counts: verdict to number of pictures.
+        lot: the figures.
         promise: what the threshold promises, in one sentence.
-        overkill, escapes: labelled pictures judged wrongly, of how many.
-        labels: a sentence on what was labelled.
-        mistakes: (path, label, verdict).
-        costs: (threshold, cost of 1,000 parts) by rising threshold; () where unknown.
-        costs_said: sentences on the costs; what is missing where `costs` is ().
-        threshold: of the verdicts; None where they have several or none.
-        cheapest: threshold with the lowest cost; None where unknown.
-        recheck_said, recheck: a sentence, and (path, score, p-value) of the pictures.
-        drift_said, alarms: a sentence, and (what, at which picture, direction, capital).
-        drifted: whether there is an alarm; None where nothing was watched.
-        unjudged: (path, reason).
         provenance: name to text.
     """
 
     title: str
     made: str
-    counts: Mapping[str, int]
+    lot: Lot
     promise: str
-    overkill: tuple[int, int]
-    escapes: tuple[int, int]
-    labels: str
-    mistakes: Sequence[tuple[str, str, str]]
-    costs: Sequence[tuple[float, float]]
-    costs_said: Sequence[str]
-    threshold: float | None
-    cheapest: float | None
-    recheck_said: str
-    recheck: Sequence[tuple[str, float, float]]
-    drift_said: str
-    alarms: Sequence[tuple[str, int, str, float]]
-    drifted: bool | None
-    unjudged: Sequence[tuple[str, str]]
     provenance: Mapping[str, str]
 
 
-def write_certificate(path: Path, page: CertificatePage) -> None:
+def write_certificate(path: Path, page: Certificate) -> None:
     """Write the page as one HTML file, whole or not at all. Raises ResourceError."""
-    chart: Curve | None = costs_chart(page.costs, page.threshold, page.cheapest)
-    text = environment().get_template("certificate.html.j2").render(page=page, chart=chart, most=MOST_LISTED)
+    lot, costs = page.lot, page.lot.costs
+    chart = None
+    if costs is not None:
+        points = [(point.threshold, point.cost) for point in costs.points]
+        chart = costs_chart(points, costs.stored.threshold if costs.stored else None, costs.cheapest.threshold)
+    template = environment().get_template("certificate.html.j2")
+    text = template.render(
+        page=page,
+        lot=lot,
+        chart=chart,
+        most=MOST_LISTED,
+        labels=_labels(lot),
+        costs=_costs(costs) if costs else [lot.silence["costs"]],
+        drift=_drift(lot),
+        drifted=_DRIFTED,
+        unjudged=[one for one in lot.verdicts if one.verdict == "error"],
+    )
     write_text(path, text)
+
+
+def lot_record(page: Certificate) -> dict[str, Any]:
+    """The same for machines: figures, bounds, lists and provenance, without the verdicts themselves."""
+    lot = page.lot
+    return {
+        "title": page.title,
+        "made": page.made,
+        "counts": dict(lot.counts),
+        "promise": page.promise,
+        "labelled": dict(lot.labelled),
+        "labels_speak_for_the_lot": lot.fair,
+        "overkill": _bounded(lot.overkill),
+        "escapes": _bounded(lot.escapes),
+        "mistakes": [{"path": path, "label": label, "verdict": verdict} for path, label, verdict in lot.mistakes],
+        "costs": asdict(lot.costs) if lot.costs else None,
+        "recheck": {
+            "pictures": [lot.verdicts[place].path for place in lot.recheck.chosen],
+            "level": lot.recheck.level,
+            "false_discoveries": lot.recheck.requested,
+        }
+        if lot.recheck
+        else None,
+        "drift": asdict(lot.drift) if lot.drift else None,
+        "unjudged": [{"path": one.path, "error": one.error} for one in lot.verdicts if one.verdict == "error"],
+        "missing": dict(lot.silence),
+        "provenance": dict(page.provenance),
+    }
+
+
+def _bounded(count: tuple[int, int]) -> dict[str, Any]:
+    low, high = clopper_pearson(*count) if count[1] else (None, None)
+    return {"count": count[0], "of": count[1], "low": low, "high": high, "sure": 0.95}
+
+
+def _labels(lot: Lot) -> str:
+    known = sum(lot.labelled.values())
+    if not known:
+        return (
+            "No picture of this lot is labelled (--labels), so how often the verdicts are wrong is not measured here."
+        )
+    said = f"Labels are known for {known} of {len(lot.verdicts)} pictures. A picture to review is neither mistake."
+    if lot.fair:
+        return f"{said} The ranges hold for the lot if these were drawn from it blindly."
+    return (
+        f"{said} Pictures of some verdicts were labelled more often than others: these rates are those of the labelled "
+        "pictures, not of the lot. Label a blind sample of the lot."
+    )
+
+
+def _costs(costs: Costs) -> list[str]:
+    prices = costs.prices
+    said = [
+        f"A good part that is rejected costs {prices.overkill:g}, a defective part that is passed costs "
+        f"{prices.escape:g}; {costs.defective:.2%} of the parts are taken to be defective"
+        + (", as among the labelled pictures." if prices.defective is None else ".")
+    ]
+    if costs.stored is not None:
+        said.append(f"At this threshold, {costs.stored.threshold:.4f}, 1,000 parts cost {costs.stored.cost:,.2f}.")
+    else:
+        said.append("The verdicts have several thresholds (groups), so none is marked.")
+    said.append(
+        f"The cheapest threshold for these pictures is {costs.cheapest.threshold:.4f}: 1,000 parts cost "
+        f"{costs.cheapest.cost:,.2f}. It was found with the very labels that it is priced with, so it looks cheaper "
+        "here than it will be."
+    )
+    said.append("A picture below the threshold counts as passed; the time of a person who reviews has no price here.")
+    return said
+
+
+def _drift(lot: Lot) -> str:
+    watched = lot.drift
+    if watched is None:
+        return lot.silence["drift"]
+    judged = sum(one.verdict != "error" for one in lot.verdicts)
+    names = ", ".join(name.replace("_", " ") for name in watched.names)
+    said = (
+        f"Watched were {names} of the {watched.pictures} pictures "
+        f"below the calibrated threshold, in the order of the file, against {watched.n} calibration pictures. Without "
+        f"drift there is an alarm in at most {watched.false_alarm:.0%} of lots."
+    )
+    if 2 * watched.pictures < judged:
+        said += " Most pictures lie above the threshold and were not watched: a strong drift can hide there."
+    return said
