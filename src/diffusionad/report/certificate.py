@@ -19,11 +19,11 @@ MOST_LISTED = 1000
 """Rows of a table; all of them stand in lot.json."""
 
 _DRIFTED = {
-    "score": "scores: pictures look less like good ones",
+    "score": "score: pictures look less like good ones",
     "brightness": "brightness: light or exposure",
     "focus": "sharpness: focus, dirt or vibration",
-    "left_right": "position, left to right",
-    "up_down": "position, up and down",
+    "left_right": "position left to right",
+    "up_down": "position up and down",
     "background": "background: what the network cannot redraw",
 }
 
@@ -141,7 +141,7 @@ def _drift(lot: Lot) -> str:
     if watched is None:
         return lot.silence["drift"]
     judged = sum(one.verdict != "error" for one in lot.verdicts)
-    names = ", ".join(name.replace("_", " ") for name in watched.names)
+    names = ", ".join(_DRIFTED.get(name, name).split(":")[0] for name in watched.names)
     said = (
         f"Watched were {names} of the {watched.pictures} pictures "
         f"below the calibrated threshold, in the order of the file, against {watched.n} calibration pictures. Without "
