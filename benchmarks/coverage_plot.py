@@ -31,16 +31,14 @@ def draw(rows: Sequence[Row]) -> str:
 def _simulated(rows: Sequence[Row]) -> list[str]:
     sizes = sorted({row["n"] for row in rows})
     low, high = math.log(min(sizes)), math.log(max(sizes))
-    top = 0.03
+    top = 0.04
 
     def place(n: float, share: float) -> tuple[float, float]:
         across = LEFT[0] + (math.log(n) - low) / (high - low) * (LEFT[1] - LEFT[0])
         return across, BOTTOM - min(share, top) / top * (BOTTOM - TOP)
 
     parts = [_text(LEFT[0], 20, "Simulated, 1 % asked for: false alarms", bold=True)]
-    parts.append(
-        _text(LEFT[0], 36, "thick: mean; thin: exceeded by one calibration in ten; dashes: what was asked for")
-    )
+    parts.append(_text(LEFT[0], 36, "thick: mean; thin: worst tenth of calibrations; dashes: asked for"))
     parts += _axes(LEFT, [(place(n, 0)[0], str(n)) for n in sizes], top, "good pictures to calibrate with")
     asked = place(1, 0.01)[1]
     parts.append(f'<path d="M{LEFT[0]} {asked:.1f}H{LEFT[1]}" stroke="#222" stroke-dasharray="5 4" fill="none"/>')
