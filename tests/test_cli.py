@@ -117,10 +117,18 @@ def test_calibrate_replaces_the_threshold_and_refuses_training_pictures(
     assert code == 2
     assert "trained this bundle" in err
     assert json.loads((bundle / "calibration.json").read_text()) == before
-    code, out, _ = call(capsys, "calibrate", bundle, data, "--false-alarms", "1/5", "--json")
+    code, _, err = call(capsys, "calibrate", bundle, data, "--false-alarms", "1/5")
+    assert (code, "6 good pictures are too few" in err) == (2, True)
+    assert json.loads((bundle / "calibration.json").read_text()) == before
+    rng, parts = np.random.default_rng(9), tmp_path / "parts"
+    parts.mkdir()
+    for number in range(12):
+        pixels = np.clip(rng.normal(150 + number, 5, (48, 48, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(parts / f"{number}.png")
+    code, out, _ = call(capsys, "calibrate", bundle, parts, "--false-alarms", "1/5", "--unlike", "--json")
     assert code == 0
     after = json.loads((bundle / "calibration.json").read_text())
-    assert after["n"] == 6
+    assert after["n"] == 12
     assert after["threshold"] == json.loads(out)["threshold"] != before["threshold"]
 
 

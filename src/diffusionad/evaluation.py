@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusionad.data import View, pooled, read_mask, read_picture, resize
+from diffusionad.data import View, labels, pooled, read_mask, read_picture, resize
 from diffusionad.errors import DataError
 from diffusionad.files import write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
@@ -39,6 +39,7 @@ class Evaluation:
         threshold: stored threshold; None when not calibrated.
         overkill: good pictures called anomalous, of how many.
         escapes: defective pictures called good, of how many.
+        review: good and defective pictures that go to a person.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
     """
@@ -50,6 +51,7 @@ class Evaluation:
     escapes: tuple[int, int]
     unjudged: list[tuple[str, str]]
     milliseconds: float
+    review: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)
@@ -94,9 +96,11 @@ def evaluate(
         )
     tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
     gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
-    for number, sample in enumerate(chosen, 1):
+    calibration = inspector.bundle.calibration
+    groups = labels(chosen, calibration.group_by) if calibration and calibration.group_by else [None] * len(chosen)
+    for number, (sample, group) in enumerate(zip(chosen, groups, strict=True), 1):
         drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
-        _judge(inspector, sample, tally, gallery, drawn)
+        _judge(inspector, sample, group, tally, gallery, drawn)
         line(f"{number}/{len(chosen)} pictures", True)
     evaluation = _summary(inspector, tally)
     write_json(out / "metrics.json", asdict(evaluation))
@@ -105,8 +109,10 @@ def evaluate(
     return evaluation
 
 
-def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
-    verdict = inspector(sample.path, full_map=True)
+def _judge(
+    inspector: Inspector, sample: Sample, group: str | None, tally: _Tally, gallery: Gallery, drawn: Path
+) -> None:
+    verdict = inspector(sample.path, group, full_map=True)
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
@@ -186,6 +192,7 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         escapes=(sum(v.verdict == "good" for v in bad), len(bad)),
         unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
         milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
+        review=(sum(v.verdict == "review" for v in good), sum(v.verdict == "review" for v in bad)),
     )
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diffusionad.calibration import capital, semi_online, watch
+from diffusionad.calibration import calibrate, capital, semi_online, watch, watch_good
 from diffusionad.errors import CalibrationError
 
 
@@ -59,6 +59,34 @@ def test_a_shift_is_found_and_the_value_that_moved_is_named(shift: float, within
         places.append(found.alarms[0].place)
     assert min(places) >= 100
     assert np.median(places) < 100 + within
+
+
+def test_defects_are_no_drift_and_the_sentence_names_the_cause() -> None:
+    """A quarter of the stream is defective and dark: without them nothing changed. Later every picture is darker."""
+    rng = np.random.default_rng(5)
+    light = rng.normal(size=200)
+    known = calibrate(rng.normal(size=200).tolist(), 0.02, conditions={"brightness": light.tolist()})
+    scores = np.where(np.arange(400) % 4 == 0, 9.0, rng.normal(size=400))
+    dark = np.where(scores > 8, -9.0, rng.normal(size=400))
+    as_rows = [{"brightness": value, "unknown": 1.0} for value in dark]
+    calm = watch_good(known, scores.tolist(), as_rows)
+    assert (calm.names, calm.alarms) == (("score", "brightness"), ())
+    assert calm.pictures == sum(score <= known.threshold for score in scores)
+    assert calm.sentence().startswith(f"No drift in {calm.pictures} pictures against {calm.n} of the calibration")
+    later = watch_good(known, scores.tolist(), [{"brightness": value - 1.0} for value in dark])
+    assert [one.name for one in later.alarms] == ["brightness"]
+    assert "pictures are darker (likely cause: less light, or dirt)" in later.sentence()
+    without = watch_good(known, scores.tolist(), [{} for _ in dark])
+    assert without.names == ("score",)
+
+
+def test_of_good_pictures_it_alarms_falsely_no_more_often_than_it_says() -> None:
+    """The threshold picks whom to watch, from the same scores: over 200 lines without drift, at most one in ten."""
+    rng, alarms = np.random.default_rng(6), 0
+    for run in range(200):
+        known = calibrate(rng.normal(size=60).tolist(), 0.1)
+        alarms += bool(watch_good(known, rng.normal(size=240).tolist(), [{}] * 240, 0.1, seed=run).alarms)
+    assert alarms / 200 <= 0.1 + 3 * math.sqrt(0.09 / 200)
 
 
 def test_the_answer_repeats() -> None:

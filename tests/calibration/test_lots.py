@@ -44,7 +44,7 @@ def test_the_sentence_says_what_to_do() -> None:
 
 def test_a_calibration_too_small_for_the_lot_is_refused_and_its_number_suffices() -> None:
     lot = [1 / 101] * 2 + [0.6] * 998
-    with pytest.raises(CalibrationError, match=r"name 100 or more at once. Calibrate with 4999 good") as caught:
+    with pytest.raises(CalibrationError, match=r"name 100 or more at once. Use 4999 good") as caught:
         recheck(lot, 0.1, 100)
     assert caught.value.code == "calibration.too_few_for_lot"
     assert recheck([1 / 5000] * 2 + [0.6] * 998, 0.1, 4999).chosen == (0, 1)

@@ -22,6 +22,21 @@ def test_each_session_is_judged_by_the_others() -> None:
     assert hold_out_each(scores, ["mon"] * 150, 0.05) == ()
 
 
+def test_the_promise_tells_the_worst_session_beside_the_pooled_figure() -> None:
+    rng = np.random.default_rng(0)
+    scores = [*rng.random(50), *rng.random(50), *(rng.random(50) + 0.5)]
+    made = calibrate(scores, 0.05, sessions=["mon"] * 50 + ["tue"] * 50 + ["wed"] * 50)
+    by_hand = hold_out_each(scores, ["mon"] * 50 + ["tue"] * 50 + ["wed"] * 50, 0.05)
+    assert made.held == by_hand
+    alarms = sum(one.false_alarms for one in by_hand)
+    assert f"worst 'wed', where {by_hand[0].false_alarms} of 50 good pictures" in made.sentence()
+    assert f"all together {alarms} of 150" in made.sentence()
+    assert "sessions judged" not in calibrate(scores, 0.05, sessions=["mon"] * 150).sentence()
+    assert "All are of one session ('mon')" in calibrate(scores, 0.05, sessions=["mon"] * 150).sentence()
+    few = hold_out_each([0.1, 0.1, 0.9], ["a", "a", "b"], 0.05)  # the others tie, or are one
+    assert [(one.session, one.false_alarms) for one in few] == [("b", 1), ("a", 0)]
+
+
 def test_alike_sessions_are_rarely_called_different_and_ties_do_not_matter() -> None:
     rng = np.random.default_rng(1)
     values = np.array([exchangeable(np.round(rng.random(24), 1).tolist(), ["a", "b", "c"] * 8) for _ in range(40)])

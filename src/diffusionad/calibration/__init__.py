@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffusionad.calibration.drift import MIN_FOR_DRIFT, Alarm, Watch, capital, semi_online, watch
+from diffusionad.calibration.drift import MIN_FOR_DRIFT, Alarm, Watch, capital, semi_online, watch, watch_good
 from diffusionad.calibration.lots import Recheck, recheck
 from diffusionad.calibration.lower import MIN_DEFECTS, Lower, lower_threshold
 from diffusionad.calibration.sessions import Held, exchangeable, hold_out_each
@@ -34,4 +34,5 @@ __all__ = [
     "semi_online",
     "upper_bound",
     "watch",
+    "watch_good",
 ]

@@ -19,15 +19,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffusionad.calibration.shares import percent
+from diffusionad.calibration.threshold import Calibration
 from diffusionad.errors import CalibrationError
 
-__all__ = ["MIN_FOR_DRIFT", "Alarm", "Watch", "capital", "semi_online", "watch"]
+__all__ = ["MIN_FOR_DRIFT", "Alarm", "Watch", "capital", "semi_online", "watch", "watch_good"]
 
 MIN_FOR_DRIFT = 10
 """With fewer calibration values than this no drift is looked for."""
 
 _BETS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Stakes: a positive one wins when values fall, a negative one when they rise."""
+
+_CAUSES = {  # value -> what was measured, its likely cause when it rises, when it falls
+    "brightness": ("pictures are brighter", "more light or exposure", "pictures are darker", "less light, or dirt"),
+    "focus": (
+        "pictures are sharper or noisier",
+        "focus or gain",
+        "pictures are softer",
+        "focus, motion or a dirty lens",
+    ),
+    "left_right": ("parts lie further right", "the fixture or camera moved", "parts lie further left", ""),
+    "up_down": ("parts lie further down", "the fixture or camera moved", "parts lie further up", ""),
+    "background": (
+        "quiet areas are rebuilt worse",
+        "another background or material",
+        "quiet areas are rebuilt better",
+        "",
+    ),
+    "score": ("good pictures score higher", "the product itself", "good pictures score lower", "the product itself"),
+}
 
 _JUMP = 0.01
 """Share of the capital that is spread evenly over the stakes after each picture."""
@@ -49,6 +70,13 @@ class Alarm:
     rising: bool
     capital: float
 
+    def sentence(self) -> str:
+        """What changed, since when, and the likely cause, in plain words."""
+        up, why_up, down, why_down = _CAUSES.get(self.name, (f"{self.name} is higher", "", f"{self.name} is lower", ""))
+        cause = why_up if self.rising else why_down or why_up
+        likely = f" (likely cause: {cause})" if cause else ""
+        return f"By picture {self.place + 1} it is clear that {up if self.rising else down}{likely}."
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:
@@ -67,6 +95,14 @@ class Watch:
     names: tuple[str, ...]
     false_alarm: float
     alarms: tuple[Alarm, ...]
+
+    def sentence(self) -> str:
+        """Whether pictures changed, and what of them; conditions before the score, for they explain it."""
+        chance = f"the chance that there is ever a false alarm is at most {percent(self.false_alarm)}"
+        if not self.alarms:
+            return f"No drift in {self.pictures} pictures against {self.n} of the calibration; {chance}."
+        told = sorted(self.alarms, key=lambda one: one.name == "score")
+        return f"DRIFT: {' '.join(one.sentence() for one in told)} No promise holds since then; {chance}."
 
 
 def semi_online(known: Sequence[float], stream: Iterable[float], rng: np.random.Generator) -> list[float]:
@@ -126,6 +162,35 @@ def watch(
             alarms.append(Alarm(name, place, rising, max(course)))
     pictures = len(stream[names[0]])
     return Watch(pictures, len(known[names[0]]), names, false_alarm, tuple(sorted(alarms, key=lambda one: one.place)))
+
+
+def watch_good(
+    calibration: Calibration,
+    scores: Sequence[float],
+    conditions: Sequence[Mapping[str, float]],
+    false_alarm: float = 0.01,
+    seed: int = 0,
+) -> Watch:
+    """Watch what was not called anomalous against those calibration pictures that are not: defects are no drift.
+
+    Args:
+        calibration: of the bundle that judged.
+        scores: of all pictures judged, in the order in which they were taken.
+        conditions: of each; values that the calibration did not record are left out.
+        false_alarm, seed: as in `watch`.
+
+    Raises:
+        CalibrationError: as `watch`.
+    """
+    calm = [place for place, score in enumerate(calibration.scores) if score <= calibration.threshold]
+    stream = [place for place, score in enumerate(scores) if score <= calibration.threshold]
+    names = [name for name in calibration.conditions if all(name in conditions[place] for place in stream)]
+    known = {"score": [calibration.scores[place] for place in calm]}
+    seen = {"score": [scores[place] for place in stream]}
+    for name in names:
+        known[name] = [calibration.conditions[name][place] for place in calm]
+        seen[name] = [conditions[place][name] for place in stream]
+    return watch(known, seen, false_alarm, seed)
 
 
 def _check(

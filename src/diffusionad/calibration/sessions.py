@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffusionad.calibration.threshold import calibrate
+from diffusionad.calibration.shares import false_alarms_allowed
 from diffusionad.errors import CalibrationError
 
 if TYPE_CHECKING:
@@ -56,17 +56,14 @@ def hold_out_each(
 
     Returns:
         One for each session; () with fewer than two.
-
-    Raises:
-        CalibrationError: as `calibrate`, for the pictures of the others.
     """
     counts = Counter(sessions)
     if len(counts) < 2:
         return ()
     held = []
     for name, count in counts.items():
-        others = [score for score, session in zip(scores, sessions, strict=True) if session != name]
-        threshold = calibrate(others, false_alarms, sure=sure).threshold
+        others = sorted(score for score, session in zip(scores, sessions, strict=True) if session != name)
+        threshold = others[-max(1, false_alarms_allowed(len(others), false_alarms, sure))]
         alarms = sum(score > threshold for score, one in zip(scores, sessions, strict=True) if one == name)
         held.append(Held(name, count, alarms))
     return tuple(sorted(held, key=lambda one: (-one.share, one.session)))

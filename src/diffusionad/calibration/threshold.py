@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 
 from diffusionad.calibration.lower import Lower
+from diffusionad.calibration.sessions import Held, hold_out_each
 from diffusionad.calibration.shares import (
     exact,
     false_alarms_allowed,
@@ -88,6 +89,11 @@ class Calibration:
         """p-value up to which a picture is anomalous."""
         return max(1, false_alarms_allowed(self.n, self.requested, self.sure)) / (self.n + 1)
 
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Each session judged by a threshold from all others, the worst first; () with fewer than two."""
+        return hold_out_each(self.scores, self.sessions, self.requested, self.sure)
+
     def of(self, group: str | None) -> Calibration:
         """The calibration that judges pictures of a group: its own, else this one."""
         return self if group is None else self.groups.get(group, self)
@@ -120,7 +126,8 @@ class Calibration:
 
     def sentence(self) -> str:
         """What the threshold promises, in plain words, and what a missing promise would take."""
-        parts = [self._promise(), self._missing(), self._of_groups(), self.lower.sentence() if self.lower else ""]
+        lower = self.lower.sentence() if self.lower else ""
+        parts = [self._promise(), self._missing(), self._of_sessions(), self._of_groups(), lower]
         return " ".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, object]:
@@ -151,6 +158,17 @@ class Calibration:
         wanted, total = exact(self.requested), max(self.needed, MIN_FOR_PROMISE)
         return (
             f"For {wanted.numerator} in {wanted.denominator}, calibrate with {total} pictures ({total - self.n} more)."
+        )
+
+    def _of_sessions(self) -> str:
+        if not self.held:
+            return ""
+        worst, alarms = self.held[0], sum(one.false_alarms for one in self.held)
+        return (
+            f"Each of {len(self.held)} sessions judged by the others: worst {worst.session!r}, where "
+            f"{worst.false_alarms} of {worst.pictures} good pictures are called anomalous "
+            f"({percent(round(worst.share, 4))}), all together "
+            f"{alarms} of {self.n} ({percent(round(alarms / self.n, 4))})."
         )
 
     def _of_groups(self) -> str:
