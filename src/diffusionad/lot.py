@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffusionad.calibration import MIN_FOR_DRIFT, Calibration, Recheck, Watch, recheck, watch
+from diffusionad.calibration import Calibration, Recheck, Watch, recheck, watch_good
 from diffusionad.errors import CalibrationError, DataError, UsageError
 from diffusionad.structures import GOOD, Verdict
 
@@ -255,27 +255,15 @@ def _recheck(
 
 
 def _drift(verdicts: Sequence[Verdict], calibration: Calibration | None, silence: dict[str, str]) -> Watch | None:
-    """Scores below the threshold against calibration scores below it.
-
-    The threshold is one of the calibration's scores: given it, the scores below are as exchangeable as all were. Above
-    it lie the defects, which are no drift.
-    """
     if calibration is None:
         silence["drift"] = "Needs the bundle that judged (--bundle), with a calibration."
         return None
-    calm = [place for place, score in enumerate(calibration.scores) if score < calibration.threshold]
-    places = [i for i, one in enumerate(verdicts) if one.verdict != "error" and one.score < calibration.threshold]
-    stream = [verdicts[place] for place in places]
-    known = {"score": calibration.scores, **calibration.conditions}
-    if len(calm) < MIN_FOR_DRIFT or not stream:
-        silence["drift"] = (
-            f"Needs {MIN_FOR_DRIFT} calibration pictures and one picture of the lot below the calibrated threshold; "
-            f"there are {len(calm)} and {len(stream)}."
-        )
+    places = [place for place, one in enumerate(verdicts) if one.verdict != "error"]
+    judged = [verdicts[place] for place in places]
+    try:
+        found = watch_good(calibration, [one.score for one in judged], [one.conditions for one in judged])
+    except CalibrationError as error:
+        silence["drift"] = str(error)
         return None
-    names = [name for name in known if name == "score" or all(name in one.conditions for one in stream)]
-    found = watch(
-        {name: [known[name][place] for place in calm] for name in names},
-        {name: [one.score if name == "score" else one.conditions[name] for one in stream] for name in names},
-    )
-    return replace(found, alarms=tuple(replace(alarm, place=places[alarm.place]) for alarm in found.alarms))
+    watched = [place for place in places if verdicts[place].score < calibration.threshold]
+    return replace(found, alarms=tuple(replace(alarm, place=watched[alarm.place]) for alarm in found.alarms))

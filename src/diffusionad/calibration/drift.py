@@ -182,8 +182,9 @@ def watch_good(
     Raises:
         CalibrationError: as `watch`.
     """
-    calm = [place for place, score in enumerate(calibration.scores) if score <= calibration.threshold]
-    stream = [place for place, score in enumerate(scores) if score <= calibration.threshold]
+    # strictly below: the threshold is a score of the calibration, and given it only those below are as exchangeable
+    calm = [place for place, score in enumerate(calibration.scores) if score < calibration.threshold]
+    stream = [place for place, score in enumerate(scores) if score < calibration.threshold]
     names = [name for name in calibration.conditions if all(name in conditions[place] for place in stream)]
     known = {"score": [calibration.scores[place] for place in calm]}
     seen = {"score": [scores[place] for place in stream]}

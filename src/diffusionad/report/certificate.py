@@ -18,15 +18,6 @@ __all__ = ["Certificate", "lot_record", "write_certificate"]
 MOST_LISTED = 1000
 """Rows of a table; all of them stand in lot.json."""
 
-_DRIFTED = {
-    "score": "score: pictures look less like good ones",
-    "brightness": "brightness: light or exposure",
-    "focus": "sharpness: focus, dirt or vibration",
-    "left_right": "position left to right",
-    "up_down": "position up and down",
-    "background": "background: what the network cannot redraw",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -62,7 +53,6 @@ def write_certificate(path: Path, page: Certificate) -> None:
         labels=_labels(lot),
         costs=_costs(costs) if costs else [lot.silence["costs"]],
         drift=_drift(lot),
-        drifted=_DRIFTED,
         unjudged=[one for one in lot.verdicts if one.verdict == "error"],
     )
     write_text(path, text)
@@ -141,11 +131,9 @@ def _drift(lot: Lot) -> str:
     if watched is None:
         return lot.silence["drift"]
     judged = sum(one.verdict != "error" for one in lot.verdicts)
-    names = ", ".join(_DRIFTED.get(name, name).split(":")[0] for name in watched.names)
     said = (
-        f"Watched were {names} of the {watched.pictures} pictures "
-        f"below the calibrated threshold, in the order of the file, against {watched.n} calibration pictures. Without "
-        f"drift there is an alarm in at most {watched.false_alarm:.0%} of lots."
+        f"{watched.sentence()} Watched, in the order of the file and below the calibrated threshold: "
+        f"{', '.join(name.replace('_', ' ') for name in watched.names)}."
     )
     if 2 * watched.pictures < judged:
         said += " Most pictures lie above the threshold and were not watched: a strong drift can hide there."
