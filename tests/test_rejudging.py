@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from diffusionad import Inspector, Verdict
 from diffusionad.errors import DataError, UsageError
@@ -18,6 +19,8 @@ from diffusionad.region_filter import RegionFilter
 from diffusionad.rejudging import rejudge
 from diffusionad.report.exports import parse_formats, write_exports
 from diffusionad.report.records import as_record, from_record, read_verdicts
+from diffusionad.scoring import settled
+from diffusionad.structures import Region
 
 FILTER = "area > 60 and peak > 0.5"
 
@@ -28,7 +31,8 @@ def judged(trained: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) 
     broken = out / "broken.png"
     broken.write_bytes(b"")
     paths = [*sorted((data / "test").rglob("*.png")), broken]
-    predict(Inspector.load(trained / "bundle", scale=0.1), iter(paths), out, overlays=False, maps=True)
+    inspector = Inspector.load(trained / "bundle", scale=0.1)
+    predict(inspector, iter(paths), out, overlays=False, maps=True, reconstructions=True)
     return out / "verdicts.jsonl"
 
 
@@ -45,6 +49,28 @@ def test_a_line_comes_back_as_the_verdict(judged: Path, trained: Path) -> None:
         assert verdict.runtime.runtime.startswith("onnxruntime ")
         for region in as_record(verdict)["regions"]:
             assert region["area_mm2"] == pytest.approx(region["area"] * 0.01)
+
+
+def test_maps_and_reconstructions_lie_beside_as_the_line_says(judged: Path, trained: Path) -> None:
+    inspector = Inspector.load(trained / "bundle")
+    for verdict, files in [*read_verdicts(judged)][::5]:
+        found = inspector(verdict.path)
+        if found.reconstruction is None or found.anomaly_map is None:
+            assert files == {"map": None, "reconstruction": None}
+            continue
+        with Image.open(judged.parent / str(files["reconstruction"])) as kept:
+            assert np.array_equal(np.asarray(kept), found.reconstruction)
+        assert np.array_equal(np.load(judged.parent / str(files["map"])), found.anomaly_map)
+
+
+def test_a_filter_does_not_pass_a_picture_whose_regions_are_not_all_known() -> None:
+    small = Region((0, 0, 2, 2), 4, 0.9)
+    seen = Verdict("a", "review", 0.8, None, 0.1, (), (99, 99), 1.0, regions_left_out=3)
+    strict = RegionFilter.parse("area > 20")
+    assert settled(seen, 0.5, (small,), strict).verdict == "review"
+    assert settled(seen, 0.5, (small,), None).verdict == "anomalous"
+    assert settled(replace(seen, regions_left_out=0), 0.5, (small,), strict).verdict == "good"
+    assert settled(seen, 0.85, (), strict).regions_left_out == 0
 
 
 @pytest.mark.parametrize("region_filter", [None, FILTER])
@@ -152,9 +178,10 @@ def test_parquet_holds_every_field(judged: Path) -> None:
     rows = parquet.read_table(path).to_pylist()
     for row, (verdict, _) in zip(rows, read_verdicts(judged), strict=True):
         record = as_record(verdict)
-        for name in ("path", "verdict", "score", "threshold", "regions", "dropped", "native_size", "bundle", "error"):
-            assert row[name] == record[name]
-        assert row["runtime"] is None or json.loads(row["runtime"]) == record["runtime"]
+        row = {**row, "conditions": dict(row["conditions"]), "runtime": row["runtime"] and json.loads(row["runtime"])}
+        nearest = {"name": row["nearest"], "difference": row.pop("difference")}
+        row["nearest"] = nearest if nearest["name"] is not None else None
+        assert row == {name: value for name, value in record.items() if name not in ("map", "reconstruction")}
 
 
 def test_names_of_formats_are_checked_before_any_picture_is_judged() -> None:

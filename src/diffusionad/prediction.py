@@ -48,6 +48,7 @@ def predict(
     *,
     overlays: bool = True,
     maps: bool = False,
+    reconstructions: bool = False,
     group: str | None = None,
     seen: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Counts:
@@ -60,6 +61,8 @@ def predict(
         overlays: also draw what was found.
         maps: also keep out/maps/<number>_<name>.npy, the anomaly map [h, w] float32 of what was judged, so that regions
             can be found at another threshold. Of a tiled picture it is the whole map, 4 bytes a pixel.
+        reconstructions: also keep out/reconstructions/<number>_<name>.png, what the part should look like, at working
+            size; of a tiled picture reduced, see `Verdict`.
         group: of all pictures, where the calibration has groups; None: by the names of their folders.
         seen: called with every verdict.
 
@@ -73,15 +76,18 @@ def predict(
             for number, path in enumerate(pictures):
                 verdict = inspector(path, group, full_map=maps)
                 counts[verdict.verdict] += 1
-                name, map_file = f"{number:06d}_{path.stem[:80]}", None
-                if verdict.anomaly_map is not None:
+                name, files = f"{number:06d}_{path.stem[:80]}", dict[str, str | None]()
+                if verdict.anomaly_map is not None and verdict.reconstruction is not None:
                     view = inspector.view(verdict.native_size)
                     if maps:
-                        map_file = f"maps/{name}.npy"
-                        write_bytes(out / map_file, _npy(view.shown(verdict.anomaly_map)))
+                        files["map"] = f"maps/{name}.npy"
+                        write_bytes(out / f"maps/{name}.npy", _npy(view.shown(verdict.anomaly_map)))
+                    if reconstructions:
+                        files["reconstruction"] = f"reconstructions/{name}.png"
+                        write_bytes(out / f"reconstructions/{name}.png", encode(verdict.reconstruction, "png"))
                     if overlays:
                         _draw(out / "overlays" / f"{name}.png", path, verdict, view)
-                lines.write(json.dumps(as_record(verdict, map_file), allow_nan=False) + "\n")
+                lines.write(json.dumps(as_record(verdict, files), allow_nan=False) + "\n")
                 lines.flush()
                 seen(verdict)
     except BrokenPipeError:

@@ -38,7 +38,7 @@ def rejudge(
 
     Args:
         verdicts: what `predict` wrote, with its maps beside it where there are any.
-        out: file for the new verdicts; it may be the same. In another folder its lines name no maps.
+        out: file for the new verdicts; it may be the same. In another folder its lines name no files.
         threshold: image score above which a picture is anomalous; None: each verdict's own.
         region_filter: which regions count; None: all.
         scale: millimetres a native pixel; None: each verdict's own.
@@ -57,12 +57,12 @@ def rejudge(
     def fill(temporary: Path) -> None:
         nonlocal changed
         with temporary.open("w", encoding="utf-8") as lines:
-            for before, map_file in read_verdicts(verdicts):
+            for before, files in read_verdicts(verdicts):
                 found = replace(before, scale=before.scale if scale is None else scale)
-                after = rejudged(found, _map_of(verdicts.parent, map_file), threshold, region_filter, calibration)
+                after = rejudged(found, _map_of(verdicts.parent, files["map"]), threshold, region_filter, calibration)
                 counts[after.verdict] += 1
                 changed += after.verdict != before.verdict
-                lines.write(json.dumps(as_record(after, map_file if beside else None), allow_nan=False) + "\n")
+                lines.write(json.dumps(as_record(after, files if beside else {}), allow_nan=False) + "\n")
 
     write_file(out, fill)
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")}), changed
@@ -109,10 +109,13 @@ def _outlined(
     known: Verdict, anomaly_map: FloatMap, threshold: float, calibration: Calibration | None
 ) -> tuple[Region, ...]:
     x, y, width, height = known.judged_box
+    told = {
+        region.peak: region.p_value for region in (*known.regions, *known.dropped)
+    }  # a p-value is of the peak alone
     found = []
     for region in find_regions(anomaly_map, threshold, (height, width)):
         left, top, *size = region.box
-        p_value = calibration.region_p_value(region.peak, known.group) if calibration else None
+        p_value = calibration.region_p_value(region.peak, known.group) if calibration else told.get(region.peak)
         found.append(replace(region, box=(left + x, top + y, size[0], size[1]), p_value=p_value))
     return tuple(found)
 

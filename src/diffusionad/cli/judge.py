@@ -106,6 +106,7 @@ def predict(
     out: Path,
     overlays: bool = True,
     maps: Annotated[bool, Parameter(negative=())] = False,
+    reconstructions: Annotated[bool, Parameter(negative=())] = False,
     regions: str | None = None,
     scale: str | None = None,
     write: str = "",
@@ -126,6 +127,7 @@ def predict(
         out: Folder for the results.
         overlays: Also draw what was found.
         maps: Also keep the anomaly maps, so that `rejudge` can outline at another threshold.
+        reconstructions: Also keep pictures of what each part should look like.
         regions: Which regions count, such as "area > 20 and peak > 0.7"; a picture without any is good.
         scale: Side of a pixel, such as 0.05mm or 50um; areas are then also in square millimetres.
         write: Further files beside verdicts.jsonl: csv, coco, parquet, separated by commas.
@@ -153,7 +155,16 @@ def predict(
         else:
             screen.line(f"{'good':>9}  {verdict.score:.4f}  {verdict.path!r}", True)
 
-    counts = judge(inspector, find_pictures(paths), out, overlays=overlays, group=group, maps=maps, seen=seen)
+    counts = judge(
+        inspector,
+        find_pictures(paths),
+        out,
+        overlays=overlays,
+        maps=maps,
+        reconstructions=reconstructions,
+        group=group,
+        seen=seen,
+    )
     if not counts.total:
         raise DataError(f"No picture was found in {', '.join(paths)}: give files, folders or globs of pictures.")
     screen.say(

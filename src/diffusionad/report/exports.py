@@ -103,9 +103,21 @@ def _write_parquet(verdicts: Path, path: Path) -> None:
     region = pyarrow.struct({"box": box, "area": whole, "area_mm2": real, "peak": real, "p_value": real})
     names = {"path": text, "verdict": text, "score": real, "threshold": real, "promised": real, "lower": real}
     names |= {"group": text, "p_value": real, "regions": pyarrow.list_(region), "region_filter": text}
-    names |= {"dropped": pyarrow.list_(region), "outlined_at": real, "nearest": text, "difference": real}
+    names |= {
+        "regions_left_out": whole,
+        "dropped": pyarrow.list_(region),
+        "outlined_at": real,
+        "nearest": text,
+        "difference": real,
+    }
     names |= {"native_size": box, "judged_box": box, "judged_share": real, "scale": real, "milliseconds": real}
-    names |= {"bundle": text, "runtime": text, "error_code": text, "error": text}
+    names |= {
+        "conditions": pyarrow.map_(text, real),
+        "bundle": text,
+        "runtime": text,
+        "error_code": text,
+        "error": text,
+    }
     schema = pyarrow.schema(names)
     rows = (_flat(verdict) for verdict, _ in read_verdicts(verdicts))
     with parquet.ParquetWriter(path, schema) as writer:
@@ -120,6 +132,7 @@ def _flat(verdict: Verdict) -> dict[str, Any]:
         "path": verdict.path.encode("utf-8", "backslashreplace").decode("utf-8"),
         "nearest": nearest.name if nearest else None,
         "difference": nearest.difference if nearest else None,
+        "conditions": list(verdict.conditions.items()),
         "runtime": json.dumps(record["runtime"]) if runtime else None,
     }
 

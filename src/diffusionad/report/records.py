@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 from diffusionad.errors import DataError
@@ -23,12 +24,12 @@ COLUMNS = (
 """Columns of CSV files; `defect` is the truth where known, box to region_p_value are those of the strongest region."""
 
 
-def as_record(verdict: Verdict, map_file: str | None = None) -> dict[str, Any]:
+def as_record(verdict: Verdict, files: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, Any]:
     """One verdict as a JSON object; score is null when the picture could not be judged.
 
     Args:
         verdict: without its arrays, which no line holds.
-        map_file: name of the file with its anomaly map, from the folder of the verdicts.
+        files: its "map" and its "reconstruction": names of files, from the folder of the verdicts; None: not kept.
     """
     return {
         "path": verdict.path,
@@ -50,7 +51,8 @@ def as_record(verdict: Verdict, map_file: str | None = None) -> dict[str, Any]:
         "judged_box": list(verdict.judged_box),
         "judged_share": round(verdict.judged_share, 6),
         "scale": verdict.scale,
-        "map": map_file,
+        "map": files.get("map"),
+        "reconstruction": files.get("reconstruction"),
         "milliseconds": round(verdict.milliseconds, 2),
         "bundle": verdict.bundle,
         "runtime": _runtime(verdict.runtime) if verdict.runtime else None,
@@ -99,8 +101,8 @@ def from_record(stored: Any) -> Verdict:
     )
 
 
-def read_verdicts(path: Path) -> Iterator[tuple[Verdict, str | None]]:
-    """The verdicts of a file that `predict` or `rejudge` wrote, one at a time, each with the name of its map file.
+def read_verdicts(path: Path) -> Iterator[tuple[Verdict, dict[str, str | None]]]:
+    """The verdicts of a file that `predict` or `rejudge` wrote, one at a time, each with `files` as of `as_record`.
 
     Raises:
         DataError: there is no such file, or a line is no verdict; names the line (``data.verdicts``).
@@ -110,7 +112,7 @@ def read_verdicts(path: Path) -> Iterator[tuple[Verdict, str | None]]:
             for number, line in enumerate(lines, 1):
                 try:
                     stored = json.loads(line)
-                    yield from_record(stored), stored.get("map")
+                    yield from_record(stored), {name: stored.get(name) for name in ("map", "reconstruction")}
                 except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
                     raise DataError(
                         f"Line {number} of {path} is no verdict ({type(error).__name__}: {error}): give a "
