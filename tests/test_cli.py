@@ -36,6 +36,12 @@ def bundle(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained / "bundle", tmp_path / "bundle"))
 
 
+COMMANDS = (
+    *("demo", "train", "calibrate", "evaluate", "predict", "compare", "rejudge", "info", "datasets", "doctor"),
+    "report",
+)
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom diffusionad.cli import main\n"
@@ -44,13 +50,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("[]")
-    for command in ("demo", "train", "calibrate", "evaluate", "predict", "info", "datasets", "doctor"):
+    for command in COMMANDS:
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "calibrate", "evaluate", "predict", "info", "datasets", "doctor"])
+@pytest.mark.parametrize("command", [*COMMANDS[:-1], "report lot"])
 def test_every_command_has_help_with_an_example_and_json(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    code, out, _ = call(capsys, command, "--help")
+    code, out, _ = call(capsys, *command.split(), "--help")
     assert code == 0
     assert f"diffusionad {command}" in out
     assert "--json" in out

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusionad.calibration import exchangeable
 from diffusionad.data import View, labels, pooled, read_mask, read_picture, resize
 from diffusionad.errors import DataError
 from diffusionad.files import write_bytes, write_json, write_text
@@ -40,6 +41,9 @@ class Evaluation:
         overkill: good pictures called anomalous, of how many.
         escapes: defective pictures called good, of how many.
         review: good and defective pictures that go to a person.
+        promise: what the stored threshold promises; None when not calibrated.
+        alike: p-value of "the good test pictures and those of the calibration come about alike", on which the promise
+            rests; None without either.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
     """
@@ -52,6 +56,8 @@ class Evaluation:
     unjudged: list[tuple[str, str]]
     milliseconds: float
     review: tuple[int, int] = (0, 0)
+    promise: str | None = None
+    alike: float | None = None
 
 
 @dataclass(slots=True)
@@ -173,6 +179,7 @@ def _true_mask(sample: Sample, view: View) -> BoolMap | None:
 
 
 def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
+    calibration = inspector.bundle.calibration
     judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
     good = [v for v, d in judged if d == GOOD]
     bad = [v for v, d in judged if d != GOOD]
@@ -193,7 +200,13 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
         milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
         review=(sum(v.verdict == "review" for v in good), sum(v.verdict == "review" for v in bad)),
+        promise=calibration.sentence() if calibration else None,
+        alike=_alike(calibration.scores, [v.score for v in good]) if calibration and good else None,
     )
+
+
+def _alike(known: Sequence[float], new: Sequence[float]) -> float:
+    return exchangeable([*known, *new], ["calibration"] * len(known) + ["test"] * len(new))
 
 
 def _figures(good: Sequence[Verdict], bad: Sequence[Verdict], pixels: PixelResult | None) -> dict[str, float | None]:

@@ -31,6 +31,7 @@ __all__ = ["Recalibration", "Wanted", "find_calibration"]
 
 _GROUPS = ("camera", "product")
 _SURE = 0.9  # of the lower threshold, where nothing else was asked for
+_PLANTED = 100  # defects at least, so that the lower threshold is not that of the least visible one
 _CHANCE = 0.001  # that pictures taken as in training are refused as unlike
 
 
@@ -229,12 +230,12 @@ def _lower(
 def _planted(
     inspector: Inspector, samples: Sequence[Sample], escapes: float, sure: float, line: Callable[[str, bool], None]
 ) -> list[float]:
-    """Scores of the good pictures with a synthetic defect each, as many as the share takes."""
+    """Scores of the good pictures with a synthetic defect each, in turn, 100 or as many as the share takes."""
     config = inspector.bundle.config
     if config.data.fit == "tile":
         raise UsageError(f"Of tiled pictures a lower threshold takes real defects: give {MIN_DEFECTS} with --defects.")
     synthesizer = Synthesizer(Textures(()), config.synthesis.kinds, config.synthesis.normal_share)
-    scores, count = list[float](), max(MIN_DEFECTS, pictures_needed(escapes, sure))
+    scores, count = list[float](), max(_PLANTED, pictures_needed(escapes, sure))
     for place in range(3 * count):  # some pictures may not be readable
         try:
             picture = read_picture(samples[place % len(samples)].path)

@@ -186,6 +186,23 @@ def test_groups_have_their_own_threshold_and_small_ones_that_of_all(
             1
         ]
         assert json.loads(out)["overkill"] == [overkill, 4]
+        assert json.loads(out)["promise"] == told["sentence"]
+
+
+def test_evaluate_says_whether_the_promise_can_hold(
+    dark_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_parts(tmp_path / "good", 40, 2)
+    assert call(capsys, "calibrate", dark_bundle.folder, tmp_path / "good", "--false-alarms", "1/40")[0] == 0
+    for name, dark, said in (
+        ("alike", 0, "score alike as far as can be told"),
+        ("other", 30, "warning: The good test"),
+    ):
+        write_parts(tmp_path / name / "train" / "good", 1, 4)
+        write_parts(tmp_path / name / "test" / "good", 20, 5, dark=dark)
+        out = call(capsys, "evaluate", dark_bundle.folder, tmp_path / name, "--out", tmp_path / "out" / name)[1]
+        assert said in out
+        assert "Promised: Made from 40 good pictures" in out
 
 
 def test_review_lies_between_the_thresholds(

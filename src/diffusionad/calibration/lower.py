@@ -60,7 +60,7 @@ class Lower:
             )
         return (
             f"The lower threshold comes from {self.n} real defects: {percent(self.sure)} sure that at most "
-            f"{in_words(self.promised)} defective pictures are called good, as long as new defects are like these."
+            f"{in_words(self.promised)} defective pictures is called good, as long as new defects are like these."
         )
 
 

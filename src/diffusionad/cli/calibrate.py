@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from diffusionad.bundle import recalibrate
 from diffusionad.cli.screen import Screen, share
+from diffusionad.cli.stream import say_alike
 from diffusionad.data import By, find_pictures, find_samples, recognise
 from diffusionad.errors import CalibrationError
 from diffusionad.inspector import Inspector
@@ -18,7 +19,6 @@ from diffusionad.structures import Sample
 
 __all__ = ["calibrate"]
 
-_ODD = 0.01  # p-value up to which parts are said to differ
 _ESCAPES = "10%"
 
 Flag = Annotated[bool, Parameter(negative=())]
@@ -119,16 +119,5 @@ def _show(screen: Screen, found: Recalibration) -> None:
             f"Lower threshold {calibration.lower.threshold:.4f}: {found.reviewed} of {calibration.n} good pictures "
             "of the calibration would go to review."
         )
-    _compare(screen, "These pictures and those held back in training", found.alike)
-    _compare(screen, "The sessions", found.sessions_alike)
-
-
-def _compare(screen: Screen, what: str, p_value: float | None) -> None:
-    if p_value is None:
-        return
-    if p_value <= _ODD:
-        screen.say(
-            f"warning: {what} score differently (p = {p_value:.4f}): a promise from one does not hold for others."
-        )
-    else:
-        screen.say(f"{what} score alike as far as can be told (p = {p_value:.2f}).")
+    say_alike(screen, "These pictures and those held back in training", found.alike)
+    say_alike(screen, "The sessions", found.sessions_alike)

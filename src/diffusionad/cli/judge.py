@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from diffusionad.bundle import load_bundle
 from diffusionad.cli.categories import is_all, read_layout, show_categories
 from diffusionad.cli.screen import Screen, millimetres, number, share
-from diffusionad.cli.stream import Stream
+from diffusionad.cli.stream import Stream, say_alike
 from diffusionad.data import Reading, find_pictures, find_samples
 from diffusionad.errors import DataError, UsageError
 from diffusionad.evaluation import Evaluation
@@ -93,6 +93,8 @@ def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
         )
         if any(result.review):
             screen.say(f"To review: {result.review[0]} good pictures, {result.review[1]} defective ones.")
+        screen.say(f"Promised: {result.promise}")
+        say_alike(screen, "The good test pictures and those of the calibration", result.alike)
     for path, reason in result.unjudged:
         screen.say(f"not judged: {path}: {reason}")
     screen.say(f"{result.milliseconds:.1f} ms a picture (median). Report: {out / 'report.html'}")

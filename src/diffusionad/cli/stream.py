@@ -1,4 +1,4 @@
-"""What all pictures of one `predict` show together: which to look at again, and whether they changed."""
+"""What many pictures show together: which to look at again, whether they changed, whether parts are alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from diffusionad.cli.screen import Screen
 from diffusionad.errors import UsageError
 from diffusionad.structures import Verdict
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "say_alike"]
+
+_ODD = 0.01  # p-value up to which parts are said to differ
 
 
 class Stream:
@@ -78,3 +80,15 @@ class Stream:
             screen.say(seen.sentence())
             content["drift"] = {"sentence": seen.sentence(), "alarms": [asdict(one) for one in seen.alarms]}
         return content
+
+
+def say_alike(screen: Screen, what: str, p_value: float | None) -> None:
+    """Whether two parts, named by `what`, score alike, by the p-value of a permutation test; nothing without one."""
+    if p_value is None:
+        return
+    if p_value <= _ODD:
+        screen.say(
+            f"warning: {what} score differently (p = {p_value:.4f}): a promise from one does not hold for others."
+        )
+    else:
+        screen.say(f"{what} score alike as far as can be told (p = {p_value:.2f}).")
