@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusionad.backends import Backend, OnnxBackend
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.conditions import conditions
 from diffusionad.data import Framing, View, pooled, read_picture, resize
-from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
+from diffusionad.errors import PictureError, ResourceError, UsageError
 from diffusionad.fingerprint import fingerprint
 from diffusionad.neighbours import Neighbours
 from diffusionad.region_filter import RegionFilter
 from diffusionad.scoring import find_regions, image_score, settled, top_k_for, top_k_inside
-from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
+from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Spread, Verdict
 from diffusionad.sweeping import Sweep, map_factor, sweep
 from diffusionad.tensors import to_image, to_picture
 
 __all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
 
 Runtime = Literal["onnx", "torch"]
-
-
-class Backend(Protocol):
-    """image [C, H, W] -> (anomaly_map [H, W] 0..1, reconstruction [C, H, W]); the same for the same image."""
-
-    def __call__(self, image: Image) -> tuple[FloatMap, Image]: ...
 
 
 class Inspector:
@@ -47,6 +42,7 @@ class Inspector:
         backend: what runs the networks.
         region_filter: which regions count; a picture of which none counts is good. None: all count.
         scale: millimetres a native pixel; None where unknown.
+        others: backends with other draws of the noise, which tell the spread of a score.
     """
 
     def __init__(
@@ -56,8 +52,10 @@ class Inspector:
         *,
         region_filter: RegionFilter | None = None,
         scale: float | None = None,
+        others: Sequence[Backend] = (),
     ) -> None:
         self.bundle = bundle
+        self._others = [Inspector(bundle, other) for other in others]
         self.neighbours = Neighbours.read(bundle.neighbours) if bundle.neighbours else None
         self._region_filter = region_filter
         self._scale = scale
@@ -75,19 +73,27 @@ class Inspector:
         *,
         region_filter: RegionFilter | None = None,
         scale: float | None = None,
+        draws: int = 1,
     ) -> Inspector:
         """Open a bundle with ONNX Runtime (needs no torch) or with torch. Arguments as of the class.
 
+        With `draws` above 1 each picture is also judged with that many draws of the noise, to tell the spread of its
+        score; it takes as many times as long.
+
         Raises:
             BundleError: the bundle is damaged, incomplete or too new.
-            UsageError: unknown runtime.
+            UsageError: unknown runtime; draws below 1, or more than 1 of a bundle or runtime that cannot.
             ResourceError: torch is not installed.
         """
         bundle = load_bundle(Path(folder))
         if runtime == "onnx":
-            return cls(bundle, OnnxBackend(bundle.onnx), region_filter=region_filter, scale=scale)
-        if runtime == "torch":
+            backend = OnnxBackend(bundle.onnx)
+            others = _other_draws(bundle, backend, draws)
+            return cls(bundle, backend, region_filter=region_filter, scale=scale, others=others)
+        if runtime == "torch" and draws == 1:
             return cls(bundle, _torch_backend(bundle), region_filter=region_filter, scale=scale)
+        if runtime == "torch":
+            raise UsageError("Several draws of the noise are made by the runtime onnx only.")
         raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
 
     def __call__(self, source: str | Path | Picture, group: str | None = None, *, full_map: bool = False) -> Verdict:
@@ -198,6 +204,12 @@ class Inspector:
                 anomaly_map = pooled(anomaly_map[None], factor, np.maximum)[0]
         return conditions(to_image(picture), outcome.reconstruction, anomaly_map, judged)
 
+    def _spread(self, score: float, seen_as: Picture, view: View) -> Spread | None:
+        if not self._others:
+            return None
+        scores = [score, *(other.outcome_of(seen_as, view).image_score for other in self._others)]
+        return Spread(len(scores), float(np.mean(scores)), float(np.std(scores, ddof=1)))
+
     def _group_of(self, source: str | Path | Picture) -> str | None:
         calibration = self.bundle.calibration
         if calibration is None or not calibration.groups or isinstance(source, np.ndarray):
@@ -228,6 +240,7 @@ class Inspector:
             bundle=self.bundle.key,
             runtime=self._runtime,
             nearest=self.neighbours.nearest(seen_as) if self.neighbours else None,
+            spread=self._spread(score, seen_as, view),
         )
         if calibration is None or own is None:
             return seen
@@ -244,28 +257,10 @@ class Inspector:
         return settled(known, own.threshold, outlined, self._region_filter)
 
 
-class OnnxBackend:
-    """Runs model.onnx with ONNX Runtime on the CPU.
-
-    Raises:
-        BundleError: the file is not an ONNX model that this ONNX Runtime can run.
-    """
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        self.runtime = f"onnxruntime {onnxruntime.__version__}"
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        try:
-            # From bytes: a model read from memory cannot reach for external data outside the bundle.
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises many kinds, none of them documented
-            raise BundleError(f"{path} cannot be run by ONNX Runtime {onnxruntime.__version__}: {error}.") from None
-
-    def __call__(self, image: Image) -> tuple[FloatMap, Image]:
-        anomaly_map, reconstruction = self._session.run(["anomaly_map", "reconstruction"], {"image": image[None]})
-        return anomaly_map[0], reconstruction[0]
+def _other_draws(bundle: Bundle, backend: OnnxBackend, draws: int) -> list[Backend]:
+    if draws < 1:
+        raise UsageError(f"The noise is drawn once or more often, not {draws} times.")
+    return [backend.with_draw(bundle.config.seed, draw) for draw in range(1, draws)]
 
 
 def _regions(anomaly_map: FloatMap, threshold: float, view: View) -> tuple[Region, ...]:

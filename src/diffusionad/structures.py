@@ -22,6 +22,7 @@ __all__ = [
     "Picture",
     "Region",
     "Sample",
+    "Spread",
     "Verdict",
 ]
 
@@ -134,6 +135,21 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How much an image score depends on the noise of inference.
+
+    Attributes:
+        draws: how many draws of the noise, the fixed one included; at least 2.
+        mean: of the scores, 0..1. The verdict is that of the fixed draw, with which the threshold was made.
+        deviation: standard deviation of the scores (n - 1).
+    """
+
+    draws: int
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a person gets for one picture.
 
@@ -165,6 +181,7 @@ class Verdict:
         lower: from this score up to `threshold` the verdict is review; None: nothing lies between good and anomalous.
         group: name of the group whose threshold was taken (camera, product ...); None: that of all pictures.
         conditions: name -> value, what the picture was taken under (brightness, focus ...); empty when error.
+        spread: of the score over draws of the noise; None where only one was made.
         regions_left_out: regions beyond those listed: of a tiled picture at most 1000 are, those of highest peak.
     """
 
@@ -194,3 +211,4 @@ class Verdict:
     group: str | None = None
     conditions: Mapping[str, float] = field(default_factory=dict)
     regions_left_out: int = 0
+    spread: Spread | None = None

@@ -112,6 +112,7 @@ def predict(
     regions: str | None = None,
     scale: str | None = None,
     write: str = "",
+    draws: int = 1,
     group: str | None = None,
     recheck: str | None = None,
     watch: str | None = None,
@@ -133,6 +134,7 @@ def predict(
         regions: Which regions count, such as "area > 20 and peak > 0.7"; a picture without any is good.
         scale: Side of a pixel, such as 0.05mm or 50um; areas are then also in square millimetres.
         write: Further files beside verdicts.jsonl: csv, coco, parquet, separated by commas.
+        draws: Draws of the noise; more than one tell how much each score depends on it, and take as many times as long.
         group: Camera or product of all pictures, where the bundle has a threshold for each; else told by their folders.
         recheck: List the pictures to look at again, so that at most this share of the list is good on average: 10%.
         watch: Say whether pictures changed since calibration, with this chance of a false alarm at most: 1%.
@@ -143,6 +145,7 @@ def predict(
         bundle,
         region_filter=None if regions is None else RegionFilter.parse(regions),
         scale=None if scale is None else millimetres(scale),
+        draws=draws,
     )
     if inspector.threshold is None:
         screen.say("warning: this bundle is not calibrated: it gives scores, no verdicts.")

@@ -118,6 +118,7 @@ def _write_parquet(verdicts: Path, path: Path) -> None:
         "error_code": text,
         "error": text,
     }
+    names["spread"] = pyarrow.struct({"draws": whole, "mean": real, "deviation": real})
     schema = pyarrow.schema(names)
     rows = (_flat(verdict) for verdict, _ in read_verdicts(verdicts))
     with parquet.ParquetWriter(path, schema) as writer:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from diffusionad.errors import DataError
-from diffusionad.structures import Fingerprint, Judgement, Neighbour, Region, Verdict
+from diffusionad.structures import Fingerprint, Judgement, Neighbour, Region, Spread, Verdict
 
 __all__ = ["COLUMNS", "as_csv", "as_record", "as_row", "from_record", "read_verdicts"]
 
@@ -46,6 +46,7 @@ def as_record(verdict: Verdict, files: Mapping[str, str | None] = MappingProxyTy
         "dropped": [_region(region, verdict.scale) for region in verdict.dropped],
         "outlined_at": verdict.outlined_at,
         "nearest": asdict(verdict.nearest) if verdict.nearest else None,
+        "spread": asdict(verdict.spread) if verdict.spread else None,
         "conditions": dict(verdict.conditions),
         "native_size": list(verdict.native_size),
         "judged_box": list(verdict.judged_box),
@@ -72,7 +73,7 @@ def from_record(stored: Any) -> Verdict:
     score = stored["score"]
     if (score is None) != (stored["verdict"] == "error"):
         raise ValueError("a score is missing where there is a verdict, or there is one where there is none")
-    nearest, runtime = stored.get("nearest"), stored.get("runtime")
+    nearest, runtime, spread = stored.get("nearest"), stored.get("runtime"), stored.get("spread")
     return Verdict(
         path=str(stored["path"]),
         verdict=stored["verdict"],
@@ -86,6 +87,7 @@ def from_record(stored: Any) -> Verdict:
         error=stored["error"],
         judged_box=_box(stored.get("judged_box", (0, 0, 0, 0))),
         judged_share=_real(stored.get("judged_share", 0)),
+        spread=Spread(int(spread["draws"]), _real(spread["mean"]), _real(spread["deviation"])) if spread else None,
         regions_left_out=int(stored.get("regions_left_out", 0)),
         lower=_maybe(stored.get("lower")),
         group=stored.get("group"),
