@@ -46,7 +46,13 @@ class OnnxBackend:
             options.add_initializer(name, value)
         try:
             # From bytes: a model read from memory cannot reach for external data outside the bundle.
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                path.read_bytes(),
+                options,
+                providers=["CPUExecutionProvider"],
+                # what is folded is the constant in the file, not what replaces it
+                disabled_optimizers=["ConstantFolding"] if constants else None,
+            )
         except Exception as error:  # ONNX Runtime raises many kinds, none of them documented
             raise BundleError(f"{path} cannot be run by ONNX Runtime {onnxruntime.__version__}: {error}.") from None
 
