@@ -156,7 +156,9 @@ def predict(
         if verdict.verdict == "error":
             screen.say(f"{'error':>9}          {verdict.error}")
         elif verdict.verdict != "good":
-            screen.say(f"{verdict.verdict:>9}  {verdict.score:.4f}  {verdict.path!r}  {len(verdict.regions)} regions")
+            unsure = f" ± {verdict.spread.deviation:.4f}" if verdict.spread else ""
+            counted = f"{len(verdict.regions)} regions"
+            screen.say(f"{verdict.verdict:>9}  {verdict.score:.4f}{unsure}  {verdict.path!r}  {counted}")
         else:
             screen.line(f"{'good':>9}  {verdict.score:.4f}  {verdict.path!r}", True)
 

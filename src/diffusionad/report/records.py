@@ -19,7 +19,7 @@ __all__ = ["COLUMNS", "as_csv", "as_record", "as_row", "from_record", "read_verd
 
 COLUMNS = (
     *("path", "defect", "verdict", "score", "threshold", "promised", "p_value", "regions", "box", "area", "area_mm2"),
-    *("peak", "region_p_value", "nearest", "difference", "milliseconds", "bundle", "error_code", "error"),
+    *("peak", "region_p_value", "nearest", "difference", "spread", "milliseconds", "bundle", "error_code", "error"),
 )
 """Columns of CSV files; `defect` is the truth where known, box to region_p_value are those of the strongest region."""
 
@@ -156,6 +156,7 @@ def as_row(verdict: Verdict, defect: str = "") -> list[Any]:
         strongest.p_value if strongest else "",
         _cell(verdict.nearest.name) if verdict.nearest else "",
         round(verdict.nearest.difference, 2) if verdict.nearest else "",
+        verdict.spread.deviation if verdict.spread else "",
         f"{verdict.milliseconds:.2f}",
         _cell(verdict.bundle),
         verdict.error_code,
