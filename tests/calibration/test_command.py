@@ -259,9 +259,16 @@ def test_a_lot_is_told_as_a_whole(dark_bundle: Bundle, tmp_path: Path, capsys: p
 def test_drift_names_its_cause(dark_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_parts(tmp_path / "good", 60, 2)
     assert call(capsys, "calibrate", dark_bundle.folder, tmp_path / "good", "--false-alarms", "1/50")[0] == 0
-    write_parts(tmp_path / "brighter", 120, 3, dark=-14)
-    words = ["predict", dark_bundle.folder, tmp_path / "brighter", "--out", tmp_path / "out", "--no-overlays"]
-    _, out, _ = call(capsys, *words, "--watch", "1%")
+    write_parts(tmp_path / "lot", 120, 3, dark=-14)
+    words: list[Any] = ["predict", dark_bundle.folder, tmp_path / "lot", "--out", tmp_path / "out", "--no-overlays"]
+    told = json.loads(call(capsys, *words, "--watch", "1%", "--json")[1])["drift"]
+    place = told["alarms"][0]["place"]
+    odd = write_parts(tmp_path / "brighter" / "0", 7, 4, dark=150)  # taken first, and above the threshold
+    (tmp_path / "brighter" / "0" / "broken.png").write_bytes(b"")
+    words[2] = odd[0].parent
+    later = json.loads(call(capsys, *words, tmp_path / "lot", "--watch", "1%", "--json")[1])["drift"]
+    assert later["alarms"][0]["place"] == place + 8
+    _, out, _ = call(capsys, *words, tmp_path / "lot", "--watch", "1%")
     assert "pictures are brighter (likely cause: more light or exposure)" in out
     assert "the chance that there is ever a false alarm is at most 1 %" in out
 

@@ -171,7 +171,9 @@ def watch_good(
     false_alarm: float = 0.01,
     seed: int = 0,
 ) -> Watch:
-    """Watch what was not called anomalous against those calibration pictures that are not: defects are no drift.
+    """Watch what scores below the threshold against those calibration pictures that do: defects are no drift.
+
+    The place of an alarm counts the pictures watched, not those above the threshold between them.
 
     Args:
         calibration: of the bundle that judged.
@@ -182,8 +184,9 @@ def watch_good(
     Raises:
         CalibrationError: as `watch`.
     """
-    calm = [place for place, score in enumerate(calibration.scores) if score <= calibration.threshold]
-    stream = [place for place, score in enumerate(scores) if score <= calibration.threshold]
+    # strictly below: the threshold is a score of the calibration, and given it only those below are as exchangeable
+    calm = [place for place, score in enumerate(calibration.scores) if score < calibration.threshold]
+    stream = [place for place, score in enumerate(scores) if score < calibration.threshold]
     names = [name for name in calibration.conditions if all(name in conditions[place] for place in stream)]
     known = {"score": [calibration.scores[place] for place in calm]}
     seen = {"score": [scores[place] for place in stream]}
