@@ -32,6 +32,7 @@ __all__ = ["Recalibration", "Wanted", "find_calibration"]
 _GROUPS = ("camera", "product")
 _SURE = 0.9  # of the lower threshold, where nothing else was asked for
 _PLANTED = 100  # defects at least, so that the lower threshold is not that of the least visible one
+_MOST_SESSIONS = 100  # compared with each other: more of them say little of each and take minutes
 _CHANCE = 0.001  # that pictures taken as in training are refused as unlike
 
 
@@ -64,7 +65,7 @@ class Recalibration:
     Attributes:
         calibration: the new one.
         alike: p-value of "these and the pictures held back in training come about alike"; None where none are known.
-        sessions_alike: p-value of "all sessions come about alike"; None with one session.
+        sessions_alike: p-value of "all sessions come about alike"; None with one session, or more than 100.
         reviewed: of the good pictures behind it, how many would go to a person.
         copies: pictures left out because their content came before.
         unjudged: a sentence for each picture that could not be judged.
@@ -165,7 +166,7 @@ def _told(calibration: Calibration, copies: int, unjudged: Sequence[str]) -> Rec
     return Recalibration(
         calibration,
         alike,
-        exchangeable(scores, sessions) if len(set(sessions)) > 1 else None,
+        exchangeable(scores, sessions) if 1 < len(set(sessions)) <= _MOST_SESSIONS else None,
         reviewed,
         copies,
         tuple(unjudged),

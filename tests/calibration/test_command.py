@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from PIL import Image
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.calibration import calibrate as find_threshold
 from diffusionad.cli import main
-from diffusionad.errors import BundleError
+from diffusionad.data import find_samples
+from diffusionad.errors import BundleError, CalibrationError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.inspector import Inspector
+from diffusionad.recalibration import Wanted, find_calibration
 
 from .conftest import write_dark_bundle, write_onnx, write_parts
 
@@ -101,6 +104,31 @@ def test_what_no_threshold_comes_from(dark_bundle: Bundle, tmp_path: Path, capsy
         assert "share" in refused(capsys, bundle, tmp_path / "mixed", f"--sure={share}")["message"]
     (tmp_path / "nothing").mkdir()
     assert refused(capsys, bundle, tmp_path / "nothing")["message"]
+
+
+def test_cameras_without_a_name_and_tiles_without_defects_are_refused(
+    dark_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = write_parts(tmp_path / "good", 20, 2)
+    rows = [f"{path},good,{'top' if number else ''}" for number, path in enumerate(paths)]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,camera", *rows]) + "\n")
+    words = ["--false-alarms", "1/20"]
+    error = refused(capsys, dark_bundle.folder, tmp_path / "table.csv", *words, "--by", "camera")
+    assert (error["code"], str(paths[0]) in error["message"]) == ("data.labels", True)
+    error = refused(capsys, dark_bundle.folder, tmp_path / "good", *words, "--by", "date")
+    assert error["code"] == "data.labels"
+    config = dark_bundle.config.model_copy(update={"data": dark_bundle.config.data.model_copy(update={"fit": "tile"})})
+    tiled = Inspector(replace(dark_bundle, config=config), lambda image: (-image[0] / 2 + 0.5, image))
+    samples = [sample for sample in find_samples(tmp_path / "good") if sample.is_good]
+    with pytest.raises(UsageError, match="give 30 with --defects"):
+        find_calibration(tiled, samples, Wanted(0.05, escapes=0.1))
+
+
+def test_a_network_that_answers_nan_calibrates_nothing(dark_bundle: Bundle, tmp_path: Path) -> None:
+    write_parts(tmp_path / "good", 20, 2)
+    broken = Inspector(dark_bundle, lambda image: (np.full_like(image[0], np.nan), image))
+    with pytest.raises(CalibrationError, match="0 good pictures are too few"):
+        find_calibration(broken, find_samples(tmp_path / "good"), Wanted(0.05))
 
 
 def test_unreadable_pictures_are_left_out_and_told(
@@ -259,9 +287,16 @@ def test_a_lot_is_told_as_a_whole(dark_bundle: Bundle, tmp_path: Path, capsys: p
 def test_drift_names_its_cause(dark_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_parts(tmp_path / "good", 60, 2)
     assert call(capsys, "calibrate", dark_bundle.folder, tmp_path / "good", "--false-alarms", "1/50")[0] == 0
-    write_parts(tmp_path / "brighter", 120, 3, dark=-14)
-    words = ["predict", dark_bundle.folder, tmp_path / "brighter", "--out", tmp_path / "out", "--no-overlays"]
-    _, out, _ = call(capsys, *words, "--watch", "1%")
+    write_parts(tmp_path / "lot", 120, 3, dark=-14)
+    words: list[Any] = ["predict", dark_bundle.folder, tmp_path / "lot", "--out", tmp_path / "out", "--no-overlays"]
+    told = json.loads(call(capsys, *words, "--watch", "1%", "--json")[1])["drift"]
+    place = told["alarms"][0]["place"]
+    odd = write_parts(tmp_path / "brighter" / "0", 7, 4, dark=150)  # taken first, and above the threshold
+    (tmp_path / "brighter" / "0" / "broken.png").write_bytes(b"")
+    words[2] = odd[0].parent
+    later = json.loads(call(capsys, *words, tmp_path / "lot", "--watch", "1%", "--json")[1])["drift"]
+    assert later["alarms"][0]["place"] == place + 8
+    _, out, _ = call(capsys, *words, tmp_path / "lot", "--watch", "1%")
     assert "pictures are brighter (likely cause: more light or exposure)" in out
     assert "the chance that there is ever a false alarm is at most 1 %" in out
 

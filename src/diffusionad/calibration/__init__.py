@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from diffusionad.calibration.drift import MIN_FOR_DRIFT, Alarm, Watch, capital, semi_online, watch, watch_good
+from diffusionad.calibration.enough import MIN_FOR_PROMISE, check_enough
 from diffusionad.calibration.lots import Recheck, recheck
 from diffusionad.calibration.lower import MIN_DEFECTS, Lower, lower_threshold
 from diffusionad.calibration.sessions import Held, exchangeable, hold_out_each
 from diffusionad.calibration.shares import lower_bound, pictures_needed, upper_bound
 from diffusionad.calibration.stored import from_json
-from diffusionad.calibration.threshold import MIN_FOR_PROMISE, Calibration, calibrate, check_enough, p_value
+from diffusionad.calibration.threshold import Calibration, calibrate, p_value
 
 __all__ = [
     "MIN_DEFECTS",

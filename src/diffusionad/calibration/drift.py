@@ -171,7 +171,9 @@ def watch_good(
     false_alarm: float = 0.01,
     seed: int = 0,
 ) -> Watch:
-    """Watch what was not called anomalous against those calibration pictures that are not: defects are no drift.
+    """Watch what scores below the threshold against those calibration pictures that do: defects are no drift.
+
+    The place of an alarm counts the pictures watched, not those above the threshold between them.
 
     Args:
         calibration: of the bundle that judged.

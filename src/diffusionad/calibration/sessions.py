@@ -60,10 +60,12 @@ def hold_out_each(
     counts = Counter(sessions)
     if len(counts) < 2:
         return ()
-    held = []
+    held, allowed = [], dict[int, int]()  # the binomial law takes longer than the rest
     for name, count in counts.items():
         others = sorted(score for score, session in zip(scores, sessions, strict=True) if session != name)
-        threshold = others[-max(1, false_alarms_allowed(len(others), false_alarms, sure))]
+        if len(others) not in allowed:
+            allowed[len(others)] = max(1, false_alarms_allowed(len(others), false_alarms, sure))
+        threshold = others[-allowed[len(others)]]
         alarms = sum(score > threshold for score, one in zip(scores, sessions, strict=True) if one == name)
         held.append(Held(name, count, alarms))
     return tuple(sorted(held, key=lambda one: (-one.share, one.session)))

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 
+from diffusionad.calibration.enough import MIN_FOR_PROMISE, check_shares
 from diffusionad.calibration.lower import Lower
 from diffusionad.calibration.sessions import Held, hold_out_each
 from diffusionad.calibration.shares import (
@@ -27,10 +28,7 @@ from diffusionad.calibration.shares import (
 from diffusionad.errors import CalibrationError, PictureError
 from diffusionad.structures import Judgement
 
-__all__ = ["MIN_FOR_PROMISE", "Calibration", "calibrate", "check_enough", "p_value"]
-
-MIN_FOR_PROMISE = 10
-"""With fewer calibration pictures a threshold is given, but no promise."""
+__all__ = ["Calibration", "calibrate", "p_value"]
 
 _RULES = {False: "split-conformal", True: "pac"}
 
@@ -161,11 +159,12 @@ class Calibration:
         )
 
     def _of_sessions(self) -> str:
-        if not self.held:
+        held = self.held
+        if not held:
             return ""
-        worst, alarms = self.held[0], sum(one.false_alarms for one in self.held)
+        worst, alarms = held[0], sum(one.false_alarms for one in held)
         return (
-            f"Each of {len(self.held)} sessions judged by the others: worst {worst.session!r}, where "
+            f"Each of {len(held)} sessions judged by the others: worst {worst.session!r}, where "
             f"{worst.false_alarms} of {worst.pictures} good pictures are called anomalous "
             f"({percent(round(worst.share, 4))}), all together "
             f"{alarms} of {self.n} ({percent(round(alarms / self.n, 4))})."
@@ -191,36 +190,6 @@ def p_value(rising: Sequence[float], score: float) -> float:
     if not math.isfinite(score):
         raise PictureError(f"The picture's score is {score}: it cannot be judged.", code="picture.nonfinite")
     return (1 + len(rising) - bisect_left(rising, score)) / (len(rising) + 1)
-
-
-def check_enough(n: int, false_alarms: float, sure: float | None = None) -> None:
-    """Refuse a promise that n calibration pictures cannot carry.
-
-    Args:
-        n: good pictures at hand.
-        false_alarms, sure: as in `calibrate`.
-
-    Raises:
-        CalibrationError: says what can be promised, and how many more the promise takes (``calibration.too_few``); or a
-            share or certainty outside (0, 1).
-    """
-    _check_shares(false_alarms, sure)
-    needed = max(pictures_needed(false_alarms, sure), MIN_FOR_PROMISE)
-    if n >= needed:
-        return
-    certain = "" if sure is None else f", {percent(sure)} sure"
-    wanted = exact(false_alarms)
-    asked = f"{wanted.numerator} in {wanted.denominator}"
-    if n < MIN_FOR_PROMISE:
-        best = f"with fewer than {MIN_FOR_PROMISE} nothing can be promised"
-    else:
-        words = in_words(promised_share(n, 1, sure))
-        best = f"the best is {words} (--false-alarms {words.replace(' in ', '/')})"
-    raise CalibrationError(
-        f"{n} good picture{'s are' if n != 1 else ' is'} too few to promise {asked}{certain}: {best}. "
-        f"For {asked}, calibrate with {needed} pictures ({needed - n} more). Nothing was changed.",
-        code="calibration.too_few",
-    )
 
 
 def calibrate(
@@ -256,7 +225,7 @@ def calibrate(
     Raises:
         CalibrationError: no scores, a score that is not finite, all scores equal, a share or certainty outside (0, 1).
     """
-    _check_shares(false_alarms, sure)
+    check_shares(false_alarms, sure)
     _check_scores(scores)
     n = len(scores)
     columns = {"peaks": peaks, "sessions": sessions, "groups": groups, **(conditions or {})}
@@ -297,13 +266,6 @@ def _grouped(whole: Calibration, group_by: str, labels: Sequence[str]) -> Calibr
             peaks = [whole.peaks[i] for i in places] if whole.peaks else []
             own[name] = calibrate(part, whole.requested, sure=whole.sure, peaks=peaks)
     return replace(whole, group_by=group_by, groups=own, pooled=tuple(pooled))
-
-
-def _check_shares(false_alarms: float, sure: float | None) -> None:
-    if not 0 < false_alarms < 1:
-        raise CalibrationError(f"The share of false alarms lies between 0 and 1, such as 0.01; it is {false_alarms}.")
-    if sure is not None and not 0 < sure < 1:
-        raise CalibrationError(f"The certainty lies between 0 and 1, such as 0.9; it is {sure}.")
 
 
 def _check_scores(scores: Sequence[float]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from diffusionad.calibration import Calibration, recheck, watch_good
+from diffusionad.calibration import Calibration, Watch, recheck, watch_good
 from diffusionad.cli.screen import Screen
 from diffusionad.errors import UsageError
 from diffusionad.structures import Verdict
@@ -42,6 +42,8 @@ class Stream:
             names = ", ".join(map(repr, known)) or "none"
             raise UsageError(f"The bundle was calibrated without a group {group!r}; its groups: {names}.")
         self._calibration, self._share, self._alarm = calibration, false_discoveries, false_alarm
+        self._pictures = 0
+        self._places = list[int]()
         self._paths = list[str]()
         self._p_values = list[float]()
         self._scores = list[float]()
@@ -49,12 +51,14 @@ class Stream:
 
     def add(self, verdict: Verdict) -> None:
         """One verdict more, in the order in which pictures were taken; those without a score are passed over."""
+        self._pictures += 1
         if verdict.p_value is None:
             return
         if self._share is not None:
             self._paths.append(verdict.path)
             self._p_values.append(verdict.p_value)
         if self._alarm is not None:
+            self._places.append(self._pictures - 1)
             self._scores.append(verdict.score)
             self._conditions.append(dict(verdict.conditions))
 
@@ -76,10 +80,16 @@ class Stream:
                 screen.say(f"  recheck  p = {self._p_values[place]:.4g}  {self._paths[place]!r}")
             content["recheck"] = {"sentence": found.sentence(), "paths": chosen}
         if self._alarm is not None:
-            seen = watch_good(self._calibration, self._scores, self._conditions, self._alarm)
+            seen = self._watched(self._calibration, self._alarm)
             screen.say(seen.sentence())
             content["drift"] = {"sentence": seen.sentence(), "alarms": [asdict(one) for one in seen.alarms]}
         return content
+
+    def _watched(self, calibration: Calibration, false_alarm: float) -> Watch:
+        found = watch_good(calibration, self._scores, self._conditions, false_alarm)
+        rows = zip(self._places, self._scores, strict=True)
+        places = [place for place, score in rows if score < calibration.threshold]
+        return replace(found, alarms=tuple(replace(alarm, place=places[alarm.place]) for alarm in found.alarms))
 
 
 def say_alike(screen: Screen, what: str, p_value: float | None) -> None:
