@@ -5,6 +5,7 @@ model.onnx          one file, the fixed noise inside; image -> pred_score, anoma
 config.json         schema version, package version, resolved settings, what it was trained on
 calibration.json    the threshold and the scores behind it; {} before calibration
 card.md             the same for people
+good.json           small good training pictures with their names; missing in bundles of earlier versions
 manifest.json       sha256 of each of the above
 """
 
@@ -24,6 +25,7 @@ from diffusionad.calibration import Calibration, from_json
 from diffusionad.config import Config
 from diffusionad.errors import BundleError, CalibrationError
 from diffusionad.files import file_hash, refused, sync, write_json, write_text
+from diffusionad.neighbours import FILE as NEIGHBOURS
 from diffusionad.version import __version__
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
@@ -31,6 +33,7 @@ __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "
 SCHEMA_VERSION = 1
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
+_OPTIONAL = (NEIGHBOURS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,32 @@ class Bundle:
     def weights(self) -> Path:
         return self.folder / "model.safetensors"
 
+    @property
+    def neighbours(self) -> Path | None:
+        """The small good training pictures; None in bundles of earlier versions."""
+        path = self.folder / NEIGHBOURS
+        return path if path.is_file() else None
+
 
 def write_bundle(
-    folder: Path, *, config: Config, origin: Origin, calibration: Calibration | None, weights: Path, onnx: Path
+    folder: Path,
+    *,
+    config: Config,
+    origin: Origin,
+    calibration: Calibration | None,
+    weights: Path,
+    onnx: Path,
+    neighbours: str | None = None,
 ) -> Bundle:
-    """Write a whole bundle, or nothing: it is made beside `folder` and then takes its place. Raises ResourceError."""
+    """Write a whole bundle, or nothing: it is made beside `folder` and then takes its place. Raises ResourceError.
+
+    `neighbours` is the content of good.json; None leaves it out.
+    """
     with _Replacement(folder) as made:
         shutil.copyfile(weights, made / "model.safetensors")
         shutil.copyfile(onnx, made / "model.onnx")
+        if neighbours is not None:
+            write_text(made / NEIGHBOURS, neighbours)
         _write_settings(made, config, origin)
         _write_promise(made, config, origin, calibration)
     return load_bundle(folder)
@@ -107,7 +128,7 @@ def recalibrate(bundle: Bundle, calibration: Calibration) -> Bundle:
     """The same model with another threshold, in the same folder. Raises ResourceError."""
     folder = bundle.folder.resolve()
     with _Replacement(folder) as made:
-        for name in ("model.safetensors", "model.onnx", "config.json"):
+        for name in ("model.safetensors", "model.onnx", "config.json", *_present(folder)):
             shutil.copyfile(folder / name, made / name)
         _write_promise(made, bundle.config, bundle.origin, calibration)
     return load_bundle(folder)
@@ -123,11 +144,17 @@ def load_bundle(folder: Path) -> Bundle:
     if _is_newer(folder):  # before its files are missed: a newer bundle may hold others
         raise _newer(folder)
     manifest = _read_json(folder, "manifest.json")
-    if not isinstance(manifest, dict) or set(manifest) != set(_CONTENT):
+    if not isinstance(manifest, dict) or set(manifest) - set(_OPTIONAL) != set(_CONTENT):
         raise BundleError(
             f"{folder}/manifest.json does not list the files of a bundle: copy the bundle anew from where it was made."
         )
-    for name in _CONTENT:
+    if unlisted := set(_present(folder)) - set(manifest):
+        raise BundleError(
+            f"{folder}/manifest.json does not know {', '.join(sorted(unlisted))}, which lies beside it: "
+            "copy the bundle anew from where it was made.",
+            code="bundle.changed",
+        )
+    for name in manifest:
         if not (folder / name).is_file():
             raise BundleError(f"{name} is missing from the bundle {folder}: copy the whole folder anew.")
         if file_hash(folder / name) != manifest[name]:
@@ -145,6 +172,12 @@ def load_bundle(folder: Path) -> Bundle:
         calibration = from_json(stored) if stored else None
     except (KeyError, TypeError, ValidationError, CalibrationError) as error:
         raise BundleError(f"The settings of the bundle {folder} cannot be read: {error}.") from None
+    if calibration and calibration.artifact not in (None, manifest["model.onnx"]):
+        raise BundleError(
+            f"The threshold of the bundle {folder} was made with another network than its model.onnx: nothing it "
+            "promises holds. Copy the bundle anew, or calibrate the one this network comes from.",
+            code="bundle.calibration",
+        )
     return Bundle(
         folder, str(settings.get("version")), config, origin, calibration, file_hash(folder / "manifest.json")[:12]
     )
@@ -180,8 +213,9 @@ class _Replacement:
             raise refused(self._folder, error) from error
 
     def _take_place(self) -> None:
-        write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
-        for name in _CONTENT:
+        names = (*_CONTENT, *_present(self._made))
+        write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in names})
+        for name in names:
             sync(self._made / name)
         sync(self._made)
         shutil.rmtree(self._old, ignore_errors=True)
@@ -194,6 +228,11 @@ class _Replacement:
             raise
         sync(self._folder.parent)
         shutil.rmtree(self._old, ignore_errors=True)
+
+
+def _present(folder: Path) -> tuple[str, ...]:
+    """Those of the files a bundle may lack that are there."""
+    return tuple(name for name in _OPTIONAL if (folder / name).is_file())
 
 
 def _set_aside(folder: Path) -> Path:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from diffusionad.data import View, pooled, read_mask, read_picture, resize
+from diffusionad.calibration import exchangeable
+from diffusionad.data import View, labels, pooled, read_mask, read_picture, resize
 from diffusionad.errors import DataError
 from diffusionad.files import write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
@@ -38,6 +40,10 @@ class Evaluation:
         threshold: stored threshold; None when not calibrated.
         overkill: good pictures called anomalous, of how many.
         escapes: defective pictures called good, of how many.
+        review: good and defective pictures that go to a person.
+        promise: what the stored threshold promises; None when not calibrated.
+        alike: p-value of "the good test pictures and those of the calibration come about alike", on which the promise
+            rests; None without either.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
     """
@@ -49,6 +55,9 @@ class Evaluation:
     escapes: tuple[int, int]
     unjudged: list[tuple[str, str]]
     milliseconds: float
+    review: tuple[int, int] = (0, 0)
+    promise: str | None = None
+    alike: float | None = None
 
 
 @dataclass(slots=True)
@@ -93,9 +102,11 @@ def evaluate(
         )
     tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
     gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
-    for number, sample in enumerate(chosen, 1):
+    calibration = inspector.bundle.calibration
+    groups = labels(chosen, calibration.group_by) if calibration and calibration.group_by else [None] * len(chosen)
+    for number, (sample, group) in enumerate(zip(chosen, groups, strict=True), 1):
         drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
-        _judge(inspector, sample, tally, gallery, drawn)
+        _judge(inspector, sample, group, tally, gallery, drawn)
         line(f"{number}/{len(chosen)} pictures", True)
     evaluation = _summary(inspector, tally)
     write_json(out / "metrics.json", asdict(evaluation))
@@ -104,8 +115,10 @@ def evaluate(
     return evaluation
 
 
-def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
-    verdict = inspector(sample.path, full_map=True)
+def _judge(
+    inspector: Inspector, sample: Sample, group: str | None, tally: _Tally, gallery: Gallery, drawn: Path
+) -> None:
+    verdict = inspector(sample.path, group, full_map=True)
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
@@ -136,9 +149,17 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             verdict.reconstruction,
             found,
             true_mask,
+            regions=verdict.regions,
+            neighbour=_neighbour(inspector, verdict),
         )
     )
     _write_overlay(drawn, picture, replace(verdict, anomaly_map=found), view)
+
+
+def _neighbour(inspector: Inspector, verdict: Verdict) -> tuple[str, NDArray[np.uint8]] | None:
+    if verdict.nearest is None or inspector.neighbours is None:
+        return None
+    return verdict.nearest.name, inspector.neighbours.thumbnail(verdict.nearest.name)
 
 
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
@@ -158,6 +179,7 @@ def _true_mask(sample: Sample, view: View) -> BoolMap | None:
 
 
 def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
+    calibration = inspector.bundle.calibration
     judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
     good = [v for v, d in judged if d == GOOD]
     bad = [v for v, d in judged if d != GOOD]
@@ -177,7 +199,14 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         escapes=(sum(v.verdict == "good" for v in bad), len(bad)),
         unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
         milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
+        review=(sum(v.verdict == "review" for v in good), sum(v.verdict == "review" for v in bad)),
+        promise=calibration.sentence() if calibration else None,
+        alike=_alike(calibration.scores, [v.score for v in good]) if calibration and good else None,
     )
+
+
+def _alike(known: Sequence[float], new: Sequence[float]) -> float:
+    return exchangeable([*known, *new], ["calibration"] * len(known) + ["test"] * len(new))
 
 
 def _figures(good: Sequence[Verdict], bad: Sequence[Verdict], pixels: PixelResult | None) -> dict[str, float | None]:
@@ -212,12 +241,14 @@ def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str
         escapes=evaluation.escapes,
         unjudged=evaluation.unjudged,
         kinds=[_row(defect, values) for defect, values in evaluation.kinds.items()],
-        scores_good=[v.score for v, d in judged if d == GOOD],
-        scores_defective=[v.score for v, d in judged if d != GOOD],
+        scores={kind: [v.score for v, d in judged if d == kind] for kind in [GOOD, *evaluation.kinds]},
         provenance={
             "Training": "\n".join(f"{key}: {value}" for key, value in origin.items()),
             "Configuration": bundle.config.model_dump_json(indent=2),
         },
+        calibration=bundle.calibration.scores if bundle.calibration else (),
+        lower=bundle.calibration.lower.threshold if bundle.calibration and bundle.calibration.lower else None,
+        pro=tally.pixels[""].pro() if tally.masked else (),
         versions={"diffusionad": __version__, "python": platform.python_version(), "numpy": np.__version__},
     )
 

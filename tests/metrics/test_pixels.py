@@ -204,3 +204,15 @@ def test_pixels_that_are_not_judged_are_as_if_they_were_not_there() -> None:
     assert metrics.result() == measured([(values[:, 5:-4], mask[:, 5:-4]) for values, mask in given])
     with pytest.raises(DataError, match="What is judged"):
         metrics.add(values, mask, mask[1:])
+
+
+def test_the_drawn_curve_has_the_area_of_aupro() -> None:
+    metrics = pixels.PixelMetrics()
+    for values, mask in pictures(6, None):
+        metrics.add(values, mask)
+    points = np.array(metrics.pro())
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert points[-1, 0] == pytest.approx(pixels.FPR_LIMIT)
+    area = np.trapezoid(points[:, 1], points[:, 0]) / pixels.FPR_LIMIT
+    assert area == pytest.approx(metrics.result().aupro, abs=5e-3)
+    assert pixels.PixelMetrics().pro() == ()

@@ -19,6 +19,7 @@ from diffusionad.data.pictures import (
     read_picture,
     read_stored,
 )
+from diffusionad.data.recorded import By, day_in, labels
 from diffusionad.data.resize import pooled, resize, resize_map, resize_mask
 from diffusionad.data.tiles import Tiles, Tiling, cut_mask, cut_tile
 
@@ -27,6 +28,7 @@ __all__ = [
     "DATA_SETS",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "By",
     "DataSet",
     "Foreground",
     "Framing",
@@ -37,12 +39,14 @@ __all__ = [
     "View",
     "cut_mask",
     "cut_tile",
+    "day_in",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
     "find_samples",
     "foreground_from_folder",
     "is_mask_empty",
+    "labels",
     "layout_trees",
     "picture_size",
     "pooled",

@@ -53,6 +53,7 @@ __all__ = [
     "read_mask_levels",
     "read_picture",
     "read_stored",
+    "recording_day",
 ]
 
 BACKGROUND = 255
@@ -120,6 +121,15 @@ def read_stored(path: Path, *, max_pixels: int = MAX_PIXELS) -> Stored:
         profile = picture.info.get("icc_profile")
         rotation, taken = _exif(picture)
         return Stored(pixels, mode, sha256(profile).hexdigest()[:8] if profile else None, rotation, taken)
+
+
+def recording_day(path: Path) -> date | None:
+    """Day of recording by EXIF, from the header alone; None where the file says nothing or cannot be read."""
+    try:
+        with _opened(path, MAX_PIXELS) as picture:
+            return _exif(picture)[1]
+    except PictureError:
+        return None
 
 
 def picture_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:

@@ -15,12 +15,15 @@ from safetensors.torch import load_file
 from diffusionad.assembly import build_detector
 from diffusionad.bundle import Bundle, Origin, load_bundle, write_bundle
 from diffusionad.calibration import calibrate
+from diffusionad.conditions import CONDITIONS
 from diffusionad.config import Config, resolve
+from diffusionad.data import labels
 from diffusionad.detector import Detector
 from diffusionad.errors import BundleError, UsageError
 from diffusionad.export import to_onnx
-from diffusionad.files import refused
+from diffusionad.files import file_hash, refused
 from diffusionad.inspector import Inspector, OnnxBackend
+from diffusionad.neighbours import Neighbours
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
 from diffusionad.training.machine import open_fabric
 from diffusionad.training.session import Session
@@ -151,17 +154,30 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
     to_onnx(detector, onnx)
     uncalibrated = Bundle(folder, __version__, config, origin, None, "")
     inspector = Inspector(uncalibrated, OnnxBackend(onnx))
-    seen = zip(good.calibration.pictures, good.calibration.views, strict=True)
-    scores = [inspector.outcome_of(picture, view).image_score for picture, view in seen]
+    seen = list(zip(good.calibration.pictures, good.calibration.views, strict=True))
+    outcomes = [inspector.outcome_of(picture, view) for picture, view in seen]
+    rows = [inspector.conditions(*one, outcome) for one, outcome in zip(seen, outcomes, strict=True)]
     write_bundle(
         folder / "bundle",
         config=config,
         origin=origin,
-        calibration=calibrate(scores),
+        calibration=calibrate(
+            [outcome.image_score for outcome in outcomes],
+            peaks=[float(outcome.anomaly_map.max()) for outcome in outcomes],
+            sessions=labels(good.calibration.samples, "session"),
+            conditions={name: [row[name] for row in rows] for name in CONDITIONS},
+            artifact=file_hash(onnx),
+        ),
         weights=session.weights,
         onnx=onnx,
+        neighbours=_neighbours(good),
     )
     onnx.unlink()
+
+
+def _neighbours(good: GoodPictures) -> str:
+    names = [sample.path.name for sample in good.training.samples]
+    return Neighbours.choose(names, good.training.pictures).to_text()
 
 
 def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, device: str) -> Origin:
