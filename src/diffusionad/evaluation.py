@@ -137,7 +137,12 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
     drawn = overlay(
-        to_display(picture), view.shown(verdict.anomaly_map), verdict.threshold, verdict.regions, seen=view.source
+        to_display(picture),
+        view.shown(verdict.anomaly_map),
+        verdict.threshold,
+        verdict.regions,
+        seen=view.source,
+        judged=view.inside,
     )
     write_bytes(path, encode(drawn, "png"))
 

@@ -45,7 +45,7 @@ class Inspector:
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
         self._backend = backend
-        self._framing = Framing(bundle.config.data.fit, bundle.config.data.size)
+        self._framing = Framing(bundle.config.data.fit, bundle.config.data.size, bundle.roi)
         self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
 
     @classmethod
@@ -142,7 +142,7 @@ class Inspector:
             0.0,
             outcome.anomaly_map,
             to_picture(outcome.reconstruction),
-            judged_box=view.source,
+            judged_box=view.judged_box,
             judged_share=view.judged_share,
         )
         if calibration is None:

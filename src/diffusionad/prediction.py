@@ -80,5 +80,5 @@ def predict(
 def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
     shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
-    drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source)
+    drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source, judged=view.inside)
     write_bytes(path, encode(drawn, "png"))

@@ -39,6 +39,8 @@ class DataSettings(_Closed):
     """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only)."""
     foreground: str = "auto"
     """Where defects are planted: auto, whole, or a folder of masks."""
+    roi: str | None = None
+    """File of the region of interest, a mask or polygons, outside of which nothing is judged; None: all is judged."""
     validation_share: Share = 0.1
     """Good pictures held back for selection with synthetic defects, at most 16."""
     calibration_share: Share = 0.2

@@ -20,6 +20,7 @@ from diffusionad.data.pictures import (
     read_stored,
 )
 from diffusionad.data.resize import resize, resize_map, resize_mask
+from diffusionad.data.roi import inside_polygon, read_roi, roi_at
 
 __all__ = [
     "BACKGROUND",
@@ -37,16 +38,19 @@ __all__ = [
     "find_pictures",
     "find_samples",
     "foreground_from_folder",
+    "inside_polygon",
     "is_mask_empty",
     "layout_trees",
     "picture_size",
     "read_mask",
     "read_mask_levels",
     "read_picture",
+    "read_roi",
     "read_stored",
     "recognise",
     "resize",
     "resize_map",
     "resize_mask",
+    "roi_at",
     "whole_foreground",
 ]

@@ -4,18 +4,21 @@
     pad       the whole picture, its aspect kept; the rest is filled by repeating the edges and never judged
     crop      the largest centred part of the working aspect; what lies outside is never judged
 
+A region of interest (`roi.py`) may be laid over all of them: outside of it nothing is judged either.
+
 Boxes are (x, y, width, height) in pixels, x to the right and y down from the top left corner.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from diffusionad.data.resize import resize, resize_map, resize_mask
-from diffusionad.errors import UsageError
+from diffusionad.data.roi import roi_at
+from diffusionad.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +31,9 @@ Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 
 Box: TypeAlias = tuple[int, int, int, int]
 
+_SIZES = 16
+"""Native sizes of pictures whose views are remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -38,12 +44,16 @@ class View:
         working: (H, W) of the working size in pixels.
         source: box of the picture that is seen, in native pixels.
         target: box that shows it, in working pixels.
+        roi: [h, w] bool over the whole picture, the region of interest at the size it was drawn; None: everything.
+        inside: [H, W] bool at the size of `target`, the same where the picture is shown.
     """
 
     native: tuple[int, int]
     working: tuple[int, int]
     source: Box
     target: Box
+    roi: BoolMap | None = field(default=None, repr=False, compare=False)
+    inside: BoolMap | None = field(default=None, repr=False, compare=False)
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -54,15 +64,37 @@ class View:
     def judged(self) -> BoolMap | None:
         """[H, W] bool at working size, True where the picture is judged; None when that is everywhere."""
         if self.target == (0, 0, self.working[1], self.working[0]):
+            return self.inside
+        judged = np.zeros(self.working, dtype=np.bool_)
+        _cut(judged, self.target)[...] = True if self.inside is None else self.inside
+        return judged
+
+    @property
+    def judged_native(self) -> BoolMap | None:
+        """[H, W] bool at native size, True where the picture is judged; None when that is everywhere."""
+        if self.roi is None and self.source_size == self.native:
             return None
-        inside = np.zeros(self.working, dtype=np.bool_)
-        _cut(inside, self.target)[...] = True
-        return inside
+        judged = np.zeros(self.native, dtype=np.bool_)
+        _cut(judged, self.source)[...] = True if self.roi is None else _cut(roi_at(self.roi, self.native), self.source)
+        return judged
+
+    @property
+    def judged_box(self) -> Box:
+        """The smallest box round all that is judged, in native pixels."""
+        if self.inside is None:
+            return self.source
+        x, y, width, height = self.source
+        rows, columns = np.flatnonzero(self.inside.any(axis=1)), np.flatnonzero(self.inside.any(axis=0))
+        tall, wide = self.inside.shape
+        left, top = int(columns[0]) * width // wide, int(rows[0]) * height // tall
+        right, bottom = -(-int(columns[-1] + 1) * width // wide), -(-int(rows[-1] + 1) * height // tall)
+        return (x + left, y + top, right - left, bottom - top)
 
     @property
     def judged_share(self) -> float:
-        """Share of the native picture that is judged, above 0 and at most 1."""
-        return self.source[2] * self.source[3] / (self.native[0] * self.native[1])
+        """Share of the native picture that is judged, above 0 and at most 1; a region of interest at working size."""
+        seen = self.source[2] * self.source[3] / (self.native[0] * self.native[1])
+        return seen if self.inside is None else seen * float(self.inside.mean())
 
     def picture(self, picture: Picture) -> Picture:
         """The picture at working size, [H, W, 3] of its dtype; itself when nothing has to change.
@@ -129,17 +161,30 @@ class Framing:
     Args:
         fit: stretch, pad or crop.
         size: working size (H, W) in pixels.
+        roi: [h, w] bool, the region of interest on a whole picture; None: everything is judged.
     """
 
     fit: Fit
     size: tuple[int, int]
+    roi: BoolMap | None = field(default=None, repr=False, compare=False)
+    _known: dict[tuple[int, int], View] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def view(self, native: tuple[int, int]) -> View:
-        """The view of a picture of `native` (H, W) pixels. Its numbers depend on both sizes alone.
+        """The view of a picture of `native` (H, W) pixels. Its numbers depend on both sizes and the region alone.
 
         Raises:
             UsageError: a side below 1.
+            PictureError: the region of interest was drawn on pictures of another aspect, or none of it is seen.
         """
+        if self.roi is None:
+            return self._bare(native)
+        if native not in self._known:
+            if len(self._known) > _SIZES:
+                self._known.clear()
+            self._known[native] = _confined(self._bare(native), self.roi)
+        return self._known[native]
+
+    def _bare(self, native: tuple[int, int]) -> View:
         if min(*native, *self.size) < 1:
             raise UsageError(f"A size is (height, width) of at least 1 pixel each, not {native} and {self.size}.")
         whole, frame = (0, 0, native[1], native[0]), (0, 0, self.size[1], self.size[0])
@@ -148,6 +193,28 @@ class Framing:
         if self.fit == "crop":
             return View(native, self.size, _centred(self.size, native), frame)
         return View(native, self.size, whole, frame)
+
+
+def _confined(view: View, roi: BoolMap) -> View:
+    """The same view with a region of interest."""
+    (height, width), (tall, wide) = view.native, roi.shape
+    if max(abs(height * wide - width * tall) / wide, abs(height * wide - width * tall) / tall) > 1:
+        raise PictureError(
+            f"The picture is {width} x {height} pixels (width x height), but the region of interest was drawn on "
+            f"{wide} x {tall}, another aspect; record it as the training pictures were.",
+            code="picture.roi",
+        )
+    x, y, seen_width, seen_height = view.source
+    across, down = wide / width, tall / height
+    box = (x * across, y * down, seen_width * across, seen_height * down)
+    inside = roi_at(roi, (view.target[3], view.target[2]), box)
+    if not inside.any():
+        raise PictureError(
+            "Nothing of the region of interest is seen: it lies where data.fit=crop cuts the picture off. "
+            "Train with data.fit=pad or stretch.",
+            code="picture.roi",
+        )
+    return replace(view, roi=roi, inside=inside)
 
 
 def _centred(aspect: tuple[int, int], room: tuple[int, int]) -> Box:

@@ -19,8 +19,10 @@ from diffusionad.data import (
     find_samples,
     foreground_from_folder,
     read_picture,
+    read_roi,
     resize,
 )
+from diffusionad.data.roi import mask_png
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.report.pictures import to_display
@@ -68,6 +70,7 @@ class GoodPictures:
         hashes: sha256 of each file that trained or chose, 16 hexadecimal digits.
         unreadable: (path, sentence) of pictures left out because they cannot be read.
         key: sha256 of names and contents; a run can only be resumed on the same pictures.
+        roi: [H, W] bool, the region of interest at the native size of the first picture; None: all is judged.
     """
 
     training: Portion
@@ -77,24 +80,28 @@ class GoodPictures:
     hashes: list[str]
     unreadable: list[tuple[str, str]]
     key: str
+    roi: BoolMap | None = None
 
 
 def read_good_pictures(root: Path, config: Config, layout: str, category: str | None) -> GoodPictures:
     """Find, read and split the good training pictures of a data set.
 
     Raises:
-        DataError, UsageError: see `find_samples`.
+        DataError, UsageError: see `find_samples` and `read_roi`.
         TooFewPicturesError: fewer than 10 good pictures can be read.
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
-    framing = Framing(config.data.fit, config.data.size)
+    framing: Framing | None = None
     readable, pictures, views, digests, unreadable = [], [], [], [], []
     for sample in samples:
         try:
             picture = read_picture(sample.path)
+            native = (picture.shape[0], picture.shape[1])
+            framing = framing or _framing(config, native)
+            view = framing.view(native)
             digests.append(file_hash(sample.path))
-            views.append(framing.view((picture.shape[0], picture.shape[1])))
-            pictures.append(views[-1].picture(picture))
+            views.append(view)
+            pictures.append(view.picture(picture))
             readable.append(sample)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
@@ -117,6 +124,8 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
     )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
     names = "\n".join(f"{sample.path.name} {digest}" for sample, digest in zip(readable, digests, strict=True))
+    roi = framing.roi if framing else None
+    content = names.encode(errors="replace") + (b"" if roi is None else mask_png(roi))
     return GoodPictures(
         training=training,
         validation=validation,
@@ -124,7 +133,8 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
         kind=kind,
         hashes=seen,
         unreadable=unreadable,
-        key=sha256(names.encode(errors="replace")).hexdigest(),
+        key=sha256(content).hexdigest(),
+        roi=roi,
     )
 
 
@@ -149,6 +159,12 @@ def read_textures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np
     if not textures:
         raise UsageError(f"No readable picture lies in the texture folder {folder}.")
     return textures
+
+
+def _framing(config: Config, native: tuple[int, int]) -> Framing:
+    """How pictures are framed; a region of interest is drawn on the first of them, of (H, W) `native` pixels."""
+    roi = None if config.data.roi is None else read_roi(Path(config.data.roi), native)
+    return Framing(config.data.fit, config.data.size, roi)
 
 
 def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]:

@@ -69,6 +69,7 @@ def train(
     devices: int = 1,
     num_nodes: int = 1,
     foreground: str | None = None,
+    roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
     line: Line | None = None,
@@ -88,6 +89,7 @@ def train(
         device: auto, cpu or cuda.
         devices, num_nodes: processes a node, and nodes.
         foreground: auto, whole or a folder of masks; None: the configuration's.
+        roi: file of the region of interest, a mask or polygons (`data.roi`); None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
         line: shows a line of text; True when the next may overwrite it. None: silence.
@@ -98,7 +100,7 @@ def train(
         ResourceError: disk or device.
         InterruptedRun: SIGINT or SIGTERM; the state is saved.
     """
-    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
+    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file, roi)
     folder, line = Path(out), line or _silent
     good = read_good_pictures(Path(data), config, layout, category)
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
@@ -127,11 +129,14 @@ def resolve_run(
     foreground: str | None,
     settings: Sequence[str],
     config_file: str | Path | None,
+    roi: str | Path | None = None,
 ) -> Config:
     """The configuration of a run; `images` takes the place of the preset's time limit and the other way round."""
     overrides: dict[str, Any] = {} if seed is None else {"seed": seed}
     if foreground is not None:
         overrides["data.foreground"] = foreground
+    if roi is not None:
+        overrides["data.roi"] = str(roi)
     if images is not None:
         overrides |= {"training.images": images, "training.max_seconds": max_time}
     elif max_time is not None:
@@ -145,7 +150,7 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
     detector.load_state_dict(load_file(session.weights))
     onnx = folder / "model.onnx"
     to_onnx(detector, onnx)
-    uncalibrated = Bundle(folder, __version__, config, origin, None, "")
+    uncalibrated = Bundle(folder, __version__, config, origin, None, "", good.roi)
     inspector = Inspector(uncalibrated, OnnxBackend(onnx))
     seen = zip(good.calibration.pictures, good.calibration.views, strict=True)
     scores = [inspector.outcome_of(picture, view).image_score for picture, view in seen]
@@ -156,6 +161,7 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
         calibration=calibrate(scores),
         weights=session.weights,
         onnx=onnx,
+        roi=good.roi,
     )
     onnx.unlink()
 
