@@ -19,7 +19,7 @@ from diffusionad.cli.app import main
 from diffusionad.config import resolve
 from diffusionad.data import read_mask
 from diffusionad.errors import BundleError, TooFewPicturesError
-from diffusionad.evaluation import evaluate
+from diffusionad.evaluation import MetricsAt, evaluate
 from diffusionad.files import file_hash
 from diffusionad.prediction import predict
 from diffusionad.structures import Image as FloatImage
@@ -134,7 +134,8 @@ def test_another_aspect_is_an_error_and_never_good(bundle: Bundle) -> None:
     assert (verdict.verdict, verdict.error_code) == ("error", "picture.roi")
 
 
-def test_figures_count_the_inside_alone(bundle: Bundle, data: Path) -> None:
+@pytest.mark.parametrize("at", ["working", "native"])
+def test_figures_count_the_inside_alone(bundle: Bundle, data: Path, tmp_path: Path, at: MetricsAt) -> None:
     inspector, samples = Inspector(bundle, dark), []
     for index in range(6):
         path = data / "test" / "bar" / f"{index:03d}.png"
@@ -145,11 +146,18 @@ def test_figures_count_the_inside_alone(bundle: Bundle, data: Path) -> None:
     for sample in samples:
         verdict, view = inspector(sample.path), inspector.view((48, 48))
         assert verdict.anomaly_map is not None
-        native = np.zeros((48, 48), np.bool_) if sample.is_good else read_mask(sample.mask_path, (48, 48))  # type: ignore[arg-type]
-        values.append(verdict.anomaly_map[:, 16:].ravel())
-        truth.append(view.mask(native)[:, 16:].ravel())
-    figures = evaluate(inspector, samples, data.parent / "figures", data="part").figures
-    assert figures["pixel_auroc"] == pytest.approx(roc_auc_score(np.hstack(truth), np.hstack(values)), abs=1e-9)
+        mask = np.zeros((48, 48), np.bool_) if sample.mask_path is None else read_mask(sample.mask_path, (48, 48))
+        if at == "working":
+            values.append(verdict.anomaly_map[:, 16:].ravel())
+            truth.append(view.mask(mask)[:, 16:].ravel())
+        else:
+            grown = Image.fromarray(verdict.anomaly_map).resize((48, 48), Image.Resampling.BILINEAR)
+            values.append(np.asarray(grown)[:, 24:].ravel())
+            truth.append(mask[:, 24:].ravel())
+    result = evaluate(inspector, samples, tmp_path, data="part", metrics_at=at)
+    assert result.metrics_at == at == json.loads((tmp_path / "metrics.json").read_text())["metrics_at"]
+    expected = roc_auc_score(np.hstack(truth), np.hstack(values))
+    assert result.figures["pixel_auroc"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_overlays_outline_it(bundle: Bundle, data: Path, tmp_path: Path) -> None:

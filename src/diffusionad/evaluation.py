@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,10 +21,13 @@ from diffusionad.report.html import write_report
 from diffusionad.report.page import Card, KindRow, Page
 from diffusionad.report.pictures import encode, outlined, overlay, to_display
 from diffusionad.report.records import as_csv
-from diffusionad.structures import GOOD, BoolMap, Picture, Sample, Verdict
+from diffusionad.structures import GOOD, BoolMap, FloatMap, Picture, Sample, Verdict
 from diffusionad.version import __version__
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "MetricsAt", "evaluate"]
+
+MetricsAt = Literal["working", "native"]
+"""The size at which maps are compared with true masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Evaluation:
         escapes: defective pictures called good, of how many.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
+        metrics_at: size at which pixels were compared, "working" or "native".
     """
 
     figures: dict[str, float | None]
@@ -48,12 +52,14 @@ class Evaluation:
     escapes: tuple[int, int]
     unjudged: list[tuple[str, str]]
     milliseconds: float
+    metrics_at: MetricsAt = "working"
 
 
 @dataclass(slots=True)
 class _Tally:
     """What is kept of each picture: (verdict without its map, true defect); and the tallies of all pixels."""
 
+    metrics_at: MetricsAt
     judged: list[tuple[Verdict, str]] = field(default_factory=list)
     pixels: dict[str, PixelMetrics] = field(default_factory=dict)
     masked: bool = True
@@ -65,18 +71,21 @@ def evaluate(
     out: Path,
     *,
     data: str,
+    metrics_at: MetricsAt = "working",
     line: Callable[[str, bool], None] = lambda text, passing: None,
 ) -> Evaluation:
     """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
 
-    Maps are compared with true masks at working size, the masks resized so that their area is kept. Pixels that are not
-    judged (padding, what a crop leaves out) are not counted.
+    Maps are compared with true masks at working size, the masks resized so that their area is kept; or at native size,
+    the maps grown by `View.to_native`, one picture at a time. Pixels that are not judged (padding, what a crop leaves
+    out, what lies outside the region of interest) are not counted.
 
     Args:
         inspector: the bundle, opened.
         samples: of a data set; those of the split "test" are judged.
         out: folder for the results.
         data: name of the data set, for the report.
+        metrics_at: "working" or "native".
         line: shows progress.
 
     Raises:
@@ -89,7 +98,9 @@ def evaluate(
             f"No test picture was found in {data}: expected test/good and test/<defect> beside train/good. "
             "Use `diffusionad predict` for pictures whose truth is not known."
         )
-    tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
+    tally = _Tally(
+        metrics_at, pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]}
+    )
     gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
     for number, sample in enumerate(chosen, 1):
         drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
@@ -113,9 +124,7 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
     if true_mask is None:
         tally.masked = False
     else:
-        for defect, pixels in tally.pixels.items():
-            if defect in ("", sample.defect) or sample.is_good:
-                pixels.add(verdict.anomaly_map, true_mask, view.judged)
+        _count(tally, sample, verdict.anomaly_map, true_mask, view)
     shown = outlined(to_display(view.picture(picture)), view.judged)
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
@@ -128,10 +137,21 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             shown,
             verdict.reconstruction,
             verdict.anomaly_map,
-            true_mask,
+            None if true_mask is None else view.mask(true_mask),
         )
     )
     _write_overlay(drawn, picture, verdict, view)
+
+
+def _count(tally: _Tally, sample: Sample, anomaly_map: FloatMap, true_mask: BoolMap, view: View) -> None:
+    """Add the pixels of one picture, at the size asked for, to the tallies; `true_mask` is at native size."""
+    if tally.metrics_at == "native":
+        anomaly_map, judged = view.to_native(anomaly_map), view.judged_native
+    else:
+        true_mask, judged = view.mask(true_mask), view.judged
+    for defect, pixels in tally.pixels.items():
+        if defect in ("", sample.defect) or sample.is_good:
+            pixels.add(anomaly_map, true_mask, judged)
 
 
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
@@ -148,11 +168,12 @@ def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -
 
 
 def _true_mask(sample: Sample, view: View) -> BoolMap | None:
+    """At native size; None where it is not known."""
     if sample.is_good:
-        return np.zeros(view.working, dtype=np.bool_)
+        return np.zeros(view.native, dtype=np.bool_)
     if sample.mask_path is None:
         return None
-    return view.mask(read_mask(sample.mask_path, view.native, picture=sample.path))
+    return read_mask(sample.mask_path, view.native, picture=sample.path)
 
 
 def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
@@ -175,6 +196,7 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         escapes=(sum(v.verdict == "good" for v in bad), len(bad)),
         unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
         milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
+        metrics_at=tally.metrics_at,
     )
 
 
@@ -213,6 +235,7 @@ def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str
         scores_good=[v.score for v, d in judged if d == GOOD],
         scores_defective=[v.score for v, d in judged if d != GOOD],
         provenance={
+            "Pixel figures": f"at {tally.metrics_at} size",
             "Training": "\n".join(f"{key}: {value}" for key, value in origin.items()),
             "Configuration": bundle.config.model_dump_json(indent=2),
         },
