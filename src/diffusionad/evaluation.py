@@ -125,7 +125,7 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
         tally.masked = False
     else:
         _count(tally, sample, verdict.anomaly_map, true_mask, view)
-    shown = outlined(to_display(view.picture(picture)), view.judged)
+    shown = outlined(to_display(inspector.see(sample.path).picture), view.judged)
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(

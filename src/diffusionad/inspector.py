@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.bundle import Bundle, load_bundle
-from diffusionad.data import Framing, View, read_picture
+from diffusionad.data import Framing, Seen, View, see
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
 from diffusionad.scoring import find_regions, image_score, top_k_for, top_k_inside
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
@@ -73,8 +73,7 @@ class Inspector:
         begun = time.perf_counter()
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
         try:
-            picture = _as_picture(source) if isinstance(source, np.ndarray) else read_picture(Path(source))
-            verdict = self._judge(name, picture)
+            verdict = self._judge(name, self.see(source))
         except PictureError as error:
             verdict = Verdict(
                 name,
@@ -104,6 +103,18 @@ class Inspector:
         """What is seen of a picture of `native_size` (H, W) pixels, and where at working size."""
         return self._framing.view(native_size)
 
+    def see(self, source: str | Path | Picture) -> Seen:
+        """What the networks will see of a file, or of an array as `__call__` takes it.
+
+        Raises:
+            PictureError: it cannot be read, or does not fit the region of interest.
+        """
+        if not isinstance(source, np.ndarray):
+            return see(Path(source), self._framing)
+        picture = _as_picture(source)
+        view = self.view((picture.shape[0], picture.shape[1]))
+        return Seen(view.picture(picture), view)
+
     def outcome(self, picture: Picture) -> Outcome:
         """What the networks say of a picture at native size, before any threshold.
 
@@ -127,9 +138,9 @@ class Inspector:
         top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
         return Outcome(image_score(anomaly_map, top_k), anomaly_map, reconstruction)
 
-    def _judge(self, name: str, picture: Picture) -> Verdict:
-        view = self.view((picture.shape[0], picture.shape[1]))
-        outcome, calibration = self.outcome_of(view.picture(picture), view), self.bundle.calibration
+    def _judge(self, name: str, seen_as: Seen) -> Verdict:
+        view = seen_as.view
+        outcome, calibration = self.outcome_of(seen_as.picture, view), self.bundle.calibration
         score = outcome.image_score
         seen = Verdict(
             name,

@@ -11,26 +11,33 @@ from diffusionad.data.pictures import (
     BACKGROUND,
     MAX_PIXELS,
     MIN_SIDE,
+    REDUCTIONS,
+    Reduced,
     Stored,
     is_mask_empty,
     picture_size,
     read_mask,
     read_mask_levels,
     read_picture,
+    read_reduced,
     read_stored,
 )
 from diffusionad.data.resize import resize, resize_map, resize_mask
 from diffusionad.data.roi import inside_polygon, read_roi, roi_at
+from diffusionad.data.seeing import Seen, see
 
 __all__ = [
     "BACKGROUND",
     "DATA_SETS",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "REDUCTIONS",
     "DataSet",
     "Foreground",
     "Framing",
     "Reading",
+    "Reduced",
+    "Seen",
     "Stored",
     "View",
     "describe_layouts",
@@ -45,6 +52,7 @@ __all__ = [
     "read_mask",
     "read_mask_levels",
     "read_picture",
+    "read_reduced",
     "read_roi",
     "read_stored",
     "recognise",
@@ -52,5 +60,6 @@ __all__ = [
     "resize_map",
     "resize_mask",
     "roi_at",
+    "see",
     "whole_foreground",
 ]

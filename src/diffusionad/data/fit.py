@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from diffusionad.data.pictures import REDUCTIONS
 from diffusionad.data.resize import resize, resize_map, resize_mask
 from diffusionad.data.roi import roi_at
 from diffusionad.errors import PictureError, UsageError
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 
     from diffusionad.structures import BoolMap, FloatMap, Picture
 
-__all__ = ["Fit", "Framing", "View"]
+__all__ = ["SPARE", "Fit", "Framing", "View"]
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 
 Box: TypeAlias = tuple[int, int, int, int]
+
+SPARE = 2
+"""A JPEG is decoded at no less than this many times the working size: below, the two ways visibly differ."""
 
 _SIZES = 16
 """Native sizes of pictures whose views are remembered."""
@@ -99,11 +103,14 @@ class View:
     def picture(self, picture: Picture) -> Picture:
         """The picture at working size, [H, W, 3] of its dtype; itself when nothing has to change.
 
+        Args:
+            picture: [H, W, 3] of uint8 or uint16 at the native size, or reduced (`pictures.REDUCTIONS`).
+
         Raises:
-            UsageError: `picture` is not [H, W, 3] of uint8 or uint16 at the native size.
+            UsageError: `picture` is something else.
         """
-        self._check(picture.shape[:2])
-        seen = picture if self.source_size == self.native else np.ascontiguousarray(_cut(picture, self.source))
+        source = self._source_at((picture.shape[0], picture.shape[1]))
+        seen = picture if self.source_size == self.native else np.ascontiguousarray(_cut(picture, source))
         x, y, width, height = self.target
         small = resize(seen, (height, width))
         if (height, width) == self.working:
@@ -148,6 +155,22 @@ class View:
     def box_to_native(self, box: Box) -> Box:
         """A box in native pixels from the corner of `source`, as a box of the whole picture."""
         return (box[0] + self.source[0], box[1] + self.source[1], box[2], box[3])
+
+    @property
+    def enough(self) -> tuple[int, int]:
+        """(H, W) of a whole picture that shows what is seen at `SPARE` times the working size, in pixels."""
+        (_, _, width, height), (_, _, wide, tall) = self.source, self.target
+        return -(-SPARE * tall * self.native[0] // height), -(-SPARE * wide * self.native[1] // width)
+
+    def _source_at(self, size: tuple[int, int]) -> Box:
+        """The box `source` in a picture decoded at `size`, to its nearest pixel."""
+        if size == self.native:
+            return self.source
+        if not any(size == (-(-self.native[0] // part), -(-self.native[1] // part)) for part in REDUCTIONS):
+            self._check(size)
+        (x, y, width, height), down, across = self.source, size[0] / self.native[0], size[1] / self.native[1]
+        left, top = round(x * across), round(y * down)
+        return (left, top, max(1, round((x + width) * across) - left), max(1, round((y + height) * down) - top))
 
     def _check(self, size: tuple[int, ...]) -> None:
         if size != self.native:

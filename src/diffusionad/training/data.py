@@ -18,9 +18,11 @@ from diffusionad.data import (
     find_pictures,
     find_samples,
     foreground_from_folder,
+    picture_size,
     read_picture,
     read_roi,
     resize,
+    see,
 )
 from diffusionad.data.roi import mask_png
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
@@ -95,13 +97,11 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
     readable, pictures, views, digests, unreadable = [], [], [], [], []
     for sample in samples:
         try:
-            picture = read_picture(sample.path)
-            native = (picture.shape[0], picture.shape[1])
-            framing = framing or _framing(config, native)
-            view = framing.view(native)
+            framing = framing or _framing(config, picture_size(sample.path))
+            shown = see(sample.path, framing)
             digests.append(file_hash(sample.path))
-            views.append(view)
-            pictures.append(view.picture(picture))
+            views.append(shown.view)
+            pictures.append(shown.picture)
             readable.append(sample)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
