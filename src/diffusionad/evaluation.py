@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diffusionad.data import View, read_mask, read_picture
+from diffusionad.data import View, pooled, read_mask, read_picture, resize
 from diffusionad.errors import DataError
 from diffusionad.files import write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
@@ -22,6 +22,7 @@ from diffusionad.report.page import Card, KindRow, Page
 from diffusionad.report.pictures import encode, outlined, overlay, to_display
 from diffusionad.report.records import as_csv
 from diffusionad.structures import GOOD, BoolMap, FloatMap, Picture, Sample, Verdict
+from diffusionad.sweeping import map_factor
 from diffusionad.version import __version__
 
 __all__ = ["Evaluation", "MetricsAt", "evaluate"]
@@ -76,9 +77,10 @@ def evaluate(
 ) -> Evaluation:
     """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
 
-    Maps are compared with true masks at working size, the masks resized so that their area is kept; or at native size,
-    the maps grown by `View.to_native`, one picture at a time. Pixels that are not judged (padding, what a crop leaves
-    out, what lies outside the region of interest) are not counted.
+    Maps are compared with true masks at working size, the masks resized so that their area is kept; with tiles, of the
+    whole picture at their scale, which is native where `data.tile` is the working size. Or at native size, the maps
+    grown by `View.to_native`, one picture at a time. Pixels that are not judged (padding, what a crop leaves out, what
+    lies outside the region of interest) are not counted.
 
     Args:
         inspector: the bundle, opened.
@@ -114,7 +116,7 @@ def evaluate(
 
 
 def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
-    verdict = inspector(sample.path)
+    verdict = inspector(sample.path, full_map=True)
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
@@ -125,7 +127,13 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
         tally.masked = False
     else:
         _count(tally, sample, verdict.anomaly_map, true_mask, view)
-    shown = outlined(to_display(inspector.see(sample.path).picture), view.judged)
+    # what is drawn of a tiled picture is of bounded size; figures come from its whole map
+    size, found = (verdict.reconstruction.shape[0], verdict.reconstruction.shape[1]), verdict.anomaly_map
+    marked = None if true_mask is None else view.mask(true_mask)
+    if size != found.shape:
+        factor = map_factor(view.working)
+        found, marked = pooled(found, factor), None if marked is None else pooled(marked, factor)
+    shown = to_display(resize(outlined(to_display(inspector.see(sample.path).picture), view.judged), size))
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(
@@ -136,11 +144,11 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             verdict.p_value,
             shown,
             verdict.reconstruction,
-            verdict.anomaly_map,
-            None if true_mask is None else view.mask(true_mask),
+            found,
+            marked,
         )
     )
-    _write_overlay(drawn, picture, verdict, view)
+    _write_overlay(drawn, picture, replace(verdict, anomaly_map=found), view)
 
 
 def _count(tally: _Tally, sample: Sample, anomaly_map: FloatMap, true_mask: BoolMap, view: View) -> None:

@@ -131,7 +131,7 @@ def test_a_region_survives_its_file_and_any_resize(
 
 @settings(max_examples=80, deadline=None)
 @given(
-    fit=st.sampled_from(["stretch", "pad", "crop"]),
+    fit=st.sampled_from(["stretch", "pad", "crop", "tile"]),
     native=st.tuples(st.integers(16, 90), st.integers(16, 90)),
     data=st.data(),
 )
@@ -142,7 +142,7 @@ def test_what_is_judged_lies_inside_the_region_and_what_is_seen(
     top, left = data.draw(st.integers(0, native[0] - 4)), data.draw(st.integers(0, native[1] - 4))
     tall, wide = data.draw(st.integers(4, native[0] - top)), data.draw(st.integers(4, native[1] - left))
     roi[top : top + tall, left : left + wide] = True
-    bare, framing = Framing(fit, (32, 32)).view(native), Framing(fit, (32, 32), roi)
+    bare, framing = Framing(fit, (32, 32)).view(native), Framing(fit, (32, 32), roi=roi)
     x, y, width, height = bare.source
     if not roi[y : y + height, x : x + width].any():
         with pytest.raises(PictureError, match="Nothing of the region"):
@@ -158,7 +158,7 @@ def test_what_is_judged_lies_inside_the_region_and_what_is_seen(
     assert view.judged.any()
     if bare.judged is not None:
         assert not (view.judged & ~bare.judged).any()
-    loud = view.silenced(np.ones((32, 32), np.float32))
+    loud = view.silenced(np.ones(view.working, np.float32))
     np.testing.assert_array_equal(loud == 1, view.judged)
     # the box holds what is seen of the region, to a working pixel
     across, down = width / bare.target[2] + 1, height / bare.target[3] + 1
@@ -174,7 +174,7 @@ def test_what_is_judged_lies_inside_the_region_and_what_is_seen(
 def test_a_picture_of_another_aspect_is_refused_and_of_another_scale_is_not() -> None:
     roi = np.zeros((40, 60), np.bool_)
     roi[:20] = True
-    framing = Framing("stretch", (32, 32), roi)
+    framing = Framing("stretch", (32, 32), roi=roi)
     for native in ((40, 60), (80, 120), (20, 30), (81, 121)):
         judged = framing.view(native).judged
         assert judged is not None

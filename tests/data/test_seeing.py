@@ -50,7 +50,9 @@ def test_the_scale_is_the_smallest_that_is_enough(
     found = read_reduced(path, lambda whole: view.enough)
     assert found.native == native
     lawful = [
-        part for part in (1, *REDUCTIONS) if all(side // part >= least for side, least in zip(native, view.enough))
+        part
+        for part in (1, *REDUCTIONS)
+        if all(side // part >= least for side, least in zip(native, view.enough, strict=True))
     ]
     part = max(lawful, default=1)
     assert found.picture.shape[:2] == tuple(-(-side // part) for side in native)

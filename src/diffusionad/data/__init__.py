@@ -22,9 +22,10 @@ from diffusionad.data.pictures import (
     read_reduced,
     read_stored,
 )
-from diffusionad.data.resize import resize, resize_map, resize_mask
+from diffusionad.data.resize import pooled, resize, resize_map, resize_mask
 from diffusionad.data.roi import inside_polygon, read_roi, roi_at
 from diffusionad.data.seeing import Seen, see
+from diffusionad.data.tiles import Tiles, Tiling, cut_mask, cut_tile
 
 __all__ = [
     "BACKGROUND",
@@ -39,7 +40,11 @@ __all__ = [
     "Reduced",
     "Seen",
     "Stored",
+    "Tiles",
+    "Tiling",
     "View",
+    "cut_mask",
+    "cut_tile",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
@@ -49,6 +54,7 @@ __all__ = [
     "is_mask_empty",
     "layout_trees",
     "picture_size",
+    "pooled",
     "read_mask",
     "read_mask_levels",
     "read_picture",

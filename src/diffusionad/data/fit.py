@@ -3,6 +3,7 @@
     stretch   the whole picture, its aspect given up (the paper's)
     pad       the whole picture, its aspect kept; the rest is filled by repeating the edges and never judged
     crop      the largest centred part of the working aspect; what lies outside is never judged
+    tile      all of it in overlapping tiles (`tiles.py`), each brought to the working size: small things can be seen
 
 A region of interest (`roi.py`) may be laid over all of them: outside of it nothing is judged either.
 
@@ -19,6 +20,7 @@ import numpy as np
 from diffusionad.data.pictures import REDUCTIONS
 from diffusionad.data.resize import resize, resize_map, resize_mask
 from diffusionad.data.roi import roi_at
+from diffusionad.data.tiles import Tiling
 from diffusionad.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SPARE", "Fit", "Framing", "View"]
 
-Fit: TypeAlias = Literal["stretch", "pad", "crop"]
+Fit: TypeAlias = Literal["stretch", "pad", "crop", "tile"]
 
 Box: TypeAlias = tuple[int, int, int, int]
 
@@ -45,7 +47,7 @@ class View:
 
     Attributes:
         native: (H, W) of the picture in pixels.
-        working: (H, W) of the working size in pixels.
+        working: (H, W) of the working size in pixels; with tiles, of the whole picture at their scale.
         source: box of the picture that is seen, in native pixels.
         target: box that shows it, in working pixels.
         roi: [h, w] bool over the whole picture, the region of interest at the size it was drawn; None: everything.
@@ -182,13 +184,17 @@ class Framing:
     """How all pictures of a product are brought to the working size.
 
     Args:
-        fit: stretch, pad or crop.
+        fit: stretch, pad, crop or tile.
         size: working size (H, W) in pixels.
+        tile: (H, W) of a tile in native pixels; None: the working size, so that nothing is resized.
+        overlap: share of a tile's side that it shares with the next at least.
         roi: [h, w] bool, the region of interest on a whole picture; None: everything is judged.
     """
 
     fit: Fit
     size: tuple[int, int]
+    tile: tuple[int, int] | None = None
+    overlap: float = 0.25
     roi: BoolMap | None = field(default=None, repr=False, compare=False)
     _known: dict[tuple[int, int], View] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -215,7 +221,15 @@ class Framing:
             return View(native, self.size, whole, _centred(native, self.size))
         if self.fit == "crop":
             return View(native, self.size, _centred(self.size, native), frame)
+        if self.fit == "tile":
+            tile = self.tile or self.size
+            scaled = [max(1, round(side * ours / its)) for side, ours, its in zip(native, self.size, tile, strict=True)]
+            return View(native, (scaled[0], scaled[1]), whole, (0, 0, scaled[1], scaled[0]))
         return View(native, self.size, whole, frame)
+
+    def tiling(self, view: View) -> Tiling | None:
+        """The tiles of a picture as `view` shows it; None where it is one working size."""
+        return Tiling(view.working, self.size, self.overlap) if self.fit == "tile" else None
 
 
 def _confined(view: View, roi: BoolMap) -> View:
