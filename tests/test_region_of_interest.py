@@ -34,6 +34,7 @@ SMALL = (
     "segmenter.widths=[8, 8]",
     "training.batch=4",
 )
+RNG = np.random.default_rng(0)
 RIGHT_HALF = {"units": "fractions", "polygons": [[[0.5, 0], [1, 0], [1, 1], [0.5, 1]]]}
 
 
@@ -90,9 +91,9 @@ def test_the_bundle_never_loses_it_silently(bundle: Bundle, tmp_path: Path) -> N
         load_bundle(copy)
 
 
-def test_defects_are_planted_inside_alone(data: Path, roi: Path) -> None:
+def test_defects_are_planted_inside_alone(data: Path, roi: Path, tmp_path: Path) -> None:
     config = resolve("tiny", settings=SMALL, overrides={"data.roi": str(roi)})
-    good = read_good_pictures(data, config, "auto", None).training
+    good = read_good_pictures(data, config, "auto", None, spill=tmp_path).training
     pairs = build_pairs(config, good.pictures, good.foregrounds, [], "pair", good.judged)
     masks = pairs.batch(0, 60).true_mask[:, 0]
     assert masks.any(axis=(1, 2)).sum() == 30
@@ -182,6 +183,61 @@ def test_a_crop_that_sees_nothing_of_it_says_so(tmp_path: Path) -> None:
     path.write_text(json.dumps({"units": "pixels", "polygons": [[[0, 0], [20, 0], [20, 48], [0, 48]]]}))
     with pytest.raises(TooFewPicturesError, match="Nothing of the region of interest is seen"):
         train(folder, tmp_path / "run", preset="tiny", images=8, settings=(*SMALL, "data.fit=crop"), roi=path)
+
+
+def tiled(bundle: Bundle) -> Bundle:
+    data = bundle.config.data.model_copy(update={"fit": "tile"})
+    return replace(bundle, config=bundle.config.model_copy(update={"data": data}))
+
+
+@pytest.mark.parametrize("at", ["working", "native"])
+def test_tiles_honour_it_in_map_score_regions_and_figures(bundle: Bundle, tmp_path: Path, at: MetricsAt) -> None:
+    """Of a picture four times as large as it was drawn on: many tiles, some inside, some outside, some across."""
+    inspector, folder = Inspector(tiled(bundle), dark), tmp_path / "sheet"
+    folder.mkdir()
+    picture, mask = RNG.integers(180, 220, (96, 96, 3), dtype=np.uint8), np.zeros((96, 96), np.bool_)
+    picture[10:30, 5:40] = 0  # outside
+    Image.fromarray(picture).save(folder / "good.png")
+    quiet_score = inspector(folder / "good.png").score
+    assert quiet_score == inspector(np.where(np.arange(96)[None, :, None] < 48, np.uint8(255), picture)).score
+    picture[40:60, 30:70], mask[40:60, 30:70] = 0, True  # across the line
+    Image.fromarray(picture).save(folder / "bad.png")
+    Image.fromarray(mask).save(folder / "mask.png")
+    verdict = inspector(folder / "bad.png", full_map=True)
+    assert verdict.anomaly_map is not None
+    assert not verdict.anomaly_map[:, :48].any()
+    assert verdict.anomaly_map[:, 48:].all()
+    assert verdict.score > quiet_score
+    assert (verdict.judged_box, verdict.judged_share) == ((48, 0, 48, 96), 0.5)
+    assert verdict.regions
+    assert all(region.box[0] >= 48 for region in verdict.regions)
+    samples = [
+        Sample(folder / "good.png", "test", "part", "good", None),
+        Sample(folder / "bad.png", "test", "part", "bar", folder / "mask.png"),
+    ]
+    result = evaluate(inspector, samples, tmp_path / "out", data="sheet", metrics_at=at)
+    good = inspector(folder / "good.png", full_map=True).anomaly_map
+    assert good is not None
+    values = np.hstack([values[:, 48:].ravel() for values in (good, verdict.anomaly_map)])
+    truth = np.hstack([np.zeros(96 * 48, np.bool_), mask[:, 48:].ravel()])
+    assert result.figures["pixel_auroc"] == pytest.approx(roc_auc_score(truth, values), abs=1e-9)
+
+
+def test_tiles_are_trained_on_inside_a_region_that_few_of_them_show(tmp_path: Path) -> None:
+    folder, path = tmp_path / "good", tmp_path / "dot.json"
+    folder.mkdir()
+    for index in range(12):
+        Image.fromarray(RNG.integers(100, 120, (240, 320), dtype=np.uint8)).save(folder / f"{index:02d}.png")
+    path.write_text(json.dumps({"units": "pixels", "polygons": [[[300, 4], [308, 4], [308, 12], [300, 12]]]}))
+    overrides = {"data.roi": str(path), "data.fit": "tile"}
+    config = resolve("tiny", settings=SMALL, overrides=overrides)
+    good = read_good_pictures(folder, config, "auto", None, spill=tmp_path).training
+    batch = build_pairs(config, good.pictures, good.foregrounds, [], "pair", good.judged).batch(0, 24)
+    for judged, planted in zip(batch.judged, batch.true_mask[:, 0], strict=True):
+        assert judged is not None
+        assert judged.any(), "every sample shows some of the region"
+        assert not (planted & ~judged).any()
+    assert batch.true_mask.any(axis=(1, 2, 3)).sum() == 12
 
 
 def test_the_command_takes_it_and_refuses_a_bad_one(

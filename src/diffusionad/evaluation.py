@@ -120,7 +120,7 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
-    picture = read_picture(sample.path)
+    picture = read_picture(sample.path, channels=inspector.bundle.config.data.channels)
     view = inspector.view(verdict.native_size)
     true_mask = _true_mask(sample, view)
     if true_mask is None:
@@ -143,7 +143,7 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             verdict.score,
             verdict.p_value,
             shown,
-            verdict.reconstruction,
+            to_display(verdict.reconstruction),
             found,
             marked,
         )

@@ -69,6 +69,9 @@ class Inspector:
     def __call__(self, source: str | Path | Picture, *, full_map: bool = False) -> Verdict:
         """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
 
+        With `data.channels` a file of so many grey pages, or an array [H, W, channels]. An array is never decoded at a
+        reduced scale, so that of a JPEG much larger than needed can score a little differently than its file.
+
         A picture that cannot be read gets the verdict "error", never "good". Without calibration the verdict of a
         readable picture is "review": there is a score and no threshold.
 
@@ -115,8 +118,8 @@ class Inspector:
             PictureError: it cannot be read, or does not fit the region of interest.
         """
         if not isinstance(source, np.ndarray):
-            return see(Path(source), self._framing)
-        picture = _as_picture(source)
+            return see(Path(source), self._framing, self.bundle.config.data.channels)
+        picture = _as_picture(source, self.bundle.config.data.channels)
         view = self.view((picture.shape[0], picture.shape[1]))
         return Seen(view.picture(picture), view)
 
@@ -233,17 +236,18 @@ def _torch_backend(bundle: Bundle) -> Backend:
     return TorchBackend(bundle.config, bundle.weights)
 
 
-def _as_picture(array: NDArray[Any]) -> Picture:
+def _as_picture(array: NDArray[Any], channels: int | None) -> Picture:
     if array.dtype not in (np.uint8, np.uint16):
         raise PictureError(
             f"An array of {array.dtype} was given; uint8 0..255 or uint16 0..65535 is needed.",
             code="picture.unsupported",
         )
     if array.ndim == 2:
-        array = np.repeat(array[:, :, None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3 or min(array.shape[:2]) < 8:
+        array = np.repeat(array[:, :, None], 3 if channels is None else 1, axis=2)
+    if array.ndim != 3 or array.shape[2] != (channels or 3) or min(array.shape[:2]) < 8:
+        wanted = "[H, W, 3] or [H, W]" if channels is None else f"[H, W, {channels}]"
         raise PictureError(
-            f"An array of shape {array.shape} was given; [H, W, 3] or [H, W] of 8 pixels or more is needed.",
+            f"An array of shape {array.shape} was given; {wanted} of 8 pixels or more is needed.",
             code="picture.unsupported",
         )
     return array

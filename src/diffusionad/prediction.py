@@ -68,7 +68,8 @@ def predict(
                 lines.flush()
                 if overlays and verdict.anomaly_map is not None:
                     view = inspector.view(verdict.native_size)
-                    _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict, view)
+                    drawn = out / "overlays" / f"{number:06d}_{path.stem[:80]}.png"
+                    _draw(drawn, path, verdict, view, inspector.bundle.config.data.channels)
                 seen(verdict)
     except BrokenPipeError:
         raise
@@ -77,8 +78,8 @@ def predict(
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
 
 
-def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
+def _draw(path: Path, source: Path, verdict: Verdict, view: View, channels: int | None) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
-    shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
+    shown, found = to_display(read_picture(source, channels=channels)), view.shown(verdict.anomaly_map)
     drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source, judged=view.inside)
     write_bytes(path, encode(drawn, "png"))

@@ -116,12 +116,13 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
+@pytest.mark.parametrize(("fit", "cached"), [("stretch", False), ("pad", True), ("crop", False)])
 def test_training_predict_and_evaluate_see_the_same_pixels(
-    trained: Path, photos: Path, tmp_path: Path, fit: Fit
+    trained: Path, photos: Path, tmp_path: Path, fit: Fit, cached: bool
 ) -> None:
+    cache = tmp_path / "cache" if cached else None
     config = resolve("tiny", settings=("data.size=[32, 32]", f"data.fit={fit}"))
-    good = read_good_pictures(photos, config, "auto", None)
+    good = read_good_pictures(photos, config, "auto", None, spill=tmp_path / "spill", cache=cache)
     bundle: Bundle = load_bundle(trained / "bundle")
     data = bundle.config.data.model_copy(update={"fit": fit})
     watching = Watching()

@@ -7,6 +7,7 @@ from diffusionad.data.fit import Framing, View
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
+from diffusionad.data.masks import is_mask_empty, read_mask, read_mask_levels
 from diffusionad.data.pictures import (
     BACKGROUND,
     MAX_PIXELS,
@@ -14,10 +15,7 @@ from diffusionad.data.pictures import (
     REDUCTIONS,
     Reduced,
     Stored,
-    is_mask_empty,
     picture_size,
-    read_mask,
-    read_mask_levels,
     read_picture,
     read_reduced,
     read_stored,

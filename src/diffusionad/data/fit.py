@@ -244,7 +244,7 @@ def _confined(view: View, roi: BoolMap) -> View:
     x, y, seen_width, seen_height = view.source
     across, down = wide / width, tall / height
     box = (x * across, y * down, seen_width * across, seen_height * down)
-    inside = roi_at(roi, (view.target[3], view.target[2]), box)
+    inside = roi_at(roi, (view.target[3], view.target[2]), None if view.source_size == view.native else box)
     if not inside.any():
         raise PictureError(
             "Nothing of the region of interest is seen: it lies where data.fit=crop cuts the picture off. "

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
-from diffusionad.data.pictures import picture_size, read_mask
+from diffusionad.data.masks import read_mask
+from diffusionad.data.pictures import picture_size
 from diffusionad.errors import DataError, PictureError
 
 if TYPE_CHECKING:

@@ -28,14 +28,15 @@ class Seen:
     view: View
 
 
-def see(path: Path, framing: Framing) -> Seen:
+def see(path: Path, framing: Framing, channels: int | None = None) -> Seen:
     """Read one file and bring it to the working size. A JPEG much larger than needed is decoded at a reduced scale.
 
-    The pixels depend on the file and the framing alone, so training and judging see the same.
+    The pixels depend on the file and these arguments alone, so training and judging see the same. `channels` as in
+    `read_picture`.
 
     Raises:
         PictureError: the picture cannot be read, or does not fit the region of interest.
     """
-    found = read_reduced(path, lambda native: framing.view(native).enough)
+    found = read_reduced(path, lambda native: framing.view(native).enough, channels=channels)
     view = framing.view(found.native)
     return Seen(view.picture(found.picture), view)

@@ -160,13 +160,14 @@ def encode(picture: Pixels, format: Literal["webp", "png", "jpeg"] = "webp", qua
 
 
 def to_display(picture: Picture) -> Pixels:
-    """8 bits per channel: uint8 as it is, uint16 by its upper byte.
+    """8 bits in three channels: uint8 as it is, uint16 by its upper byte; the mean where there are not three channels.
 
     The full range 0..65535 counts, as for the network, so a 12-bit camera that leaves the upper bits empty looks dark.
     """
-    if picture.dtype == np.uint16:
-        return (picture >> 8).astype(np.uint8)
-    return picture.astype(np.uint8, copy=False)
+    shallow = picture >> 8 if picture.dtype == np.uint16 else picture
+    if picture.shape[2] != 3:
+        shallow = np.repeat(np.rint(shallow.mean(axis=2, keepdims=True)), 3, axis=2)
+    return shallow.astype(np.uint8, copy=False)
 
 
 def _table() -> Pixels:

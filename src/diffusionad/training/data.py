@@ -123,13 +123,13 @@ def read_good_pictures(
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
     framing = _framing(config, samples)
-    folder = cache or (None if _fits(samples, framing) else spill)
+    folder = cache or (None if _fits(samples, framing, config.channels) else spill)
     store = Cache(folder, config.data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
     readable, held, views, digests, unreadable = [], [], [], [], []
     for sample in samples:
         try:
             digest = _digest(sample.path)
-            pixels, view = _read(sample.path, digest, framing, store)
+            pixels, view = _read(sample.path, digest, framing, config.data.channels, store)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
             continue
@@ -167,8 +167,8 @@ def read_good_pictures(
     )
 
 
-def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
-    """Whether the decoded pictures may be held in memory, reckoned with 3 bytes a pixel."""
+def _fits(samples: Sequence[Sample], framing: Framing, channels: int) -> bool:
+    """Whether the decoded pictures may be held in memory, reckoned with a byte a value."""
     height, width = framing.size
     pixels = len(samples) * height * width
     if framing.fit == "tile":
@@ -176,7 +176,7 @@ def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
         for sample in samples:
             with suppress(PictureError):
                 pixels += math.prod(framing.view(picture_size(sample.path)).working)
-    return 3 * pixels <= IN_MEMORY * free_memory()
+    return channels * pixels <= IN_MEMORY * free_memory()
 
 
 def _digest(path: Path) -> str:
@@ -187,11 +187,13 @@ def _digest(path: Path) -> str:
         raise
 
 
-def _read(path: Path, digest: str, framing: Framing, store: Cache | None) -> tuple[Picture | Entry, View]:
+def _read(
+    path: Path, digest: str, framing: Framing, channels: int | None, store: Cache | None
+) -> tuple[Picture | Entry, View]:
     """A picture as it is seen, in memory or in the cache, and how it is seen."""
 
     def decode() -> tuple[Picture, tuple[int, int]]:
-        shown = see(path, framing)
+        shown = see(path, framing, channels)
         return shown.picture, shown.view.native
 
     if store is None:
