@@ -68,7 +68,7 @@ def test_a_reduced_picture_differs_little_from_the_whole(tmp_path: Path, fit: Fi
     view = framing.view((601, 803))
     reduced, whole = see(path, framing).picture.astype(int), view.picture(read_picture(path)).astype(int)
     assert read_reduced(path, lambda native: view.enough).picture.shape[0] < 601
-    assert np.abs(reduced - whole).mean() < 2
+    assert np.abs(reduced - whole).mean() < 1
     assert np.corrcoef(reduced.ravel(), whole.ravel())[0, 1] > 0.99
 
 

@@ -111,10 +111,14 @@ class View:
         Raises:
             UsageError: `picture` is something else.
         """
-        source = self._source_at((picture.shape[0], picture.shape[1]))
-        seen = picture if self.source_size == self.native else np.ascontiguousarray(_cut(picture, source))
+        part = self._part_of((picture.shape[0], picture.shape[1]))
         x, y, width, height = self.target
-        small = resize(seen, (height, width))
+        if part == 1:
+            whole = self.source_size == self.native
+            small = resize(picture if whole else np.ascontiguousarray(_cut(picture, self.source)), (height, width))
+        else:  # the last pixels of a reduced picture may stick out, so the box ends between pixels
+            left, top, wide, tall = (side / part for side in self.source)
+            small = resize(picture, (height, width), (left, top, left + wide, top + tall))
         if (height, width) == self.working:
             return small
         rows = np.clip(np.arange(self.working[0]) - y, 0, height - 1)
@@ -164,15 +168,13 @@ class View:
         (_, _, width, height), (_, _, wide, tall) = self.source, self.target
         return -(-SPARE * tall * self.native[0] // height), -(-SPARE * wide * self.native[1] // width)
 
-    def _source_at(self, size: tuple[int, int]) -> Box:
-        """The box `source` in a picture decoded at `size`, to its nearest pixel."""
-        if size == self.native:
-            return self.source
-        if not any(size == (-(-self.native[0] // part), -(-self.native[1] // part)) for part in REDUCTIONS):
-            self._check(size)
-        (x, y, width, height), down, across = self.source, size[0] / self.native[0], size[1] / self.native[1]
-        left, top = round(x * across), round(y * down)
-        return (left, top, max(1, round((x + width) * across) - left), max(1, round((y + height) * down) - top))
+    def _part_of(self, size: tuple[int, int]) -> int:
+        """By what the sides of a picture of `size` were divided when it was decoded; 1: by nothing."""
+        for part in REDUCTIONS:
+            if size == (-(-self.native[0] // part), -(-self.native[1] // part)) != self.native:
+                return part
+        self._check(size)
+        return 1
 
     def _check(self, size: tuple[int, ...]) -> None:
         if size != self.native:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["pooled", "resize", "resize_map", "resize_mask"]
 
 
-def resize(picture: Picture, size: tuple[int, int]) -> Picture:
+def resize(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> Picture:
     """Bilinear resize with antialiasing: every source pixel counts when the picture shrinks.
 
     Args:
         picture: [H, W, C] uint8 0..255 or uint16 0..65535.
         size: (H, W) wanted, in pixels.
+        box: the part that is resized, (left, top, right, bottom) in pixels and parts of them; None: all of it.
 
     Returns:
         [H, W, C] of the same dtype; `picture` itself when the size already fits.
@@ -35,16 +36,16 @@ def resize(picture: Picture, size: tuple[int, int]) -> Picture:
     if picture.ndim != 3 or 0 in picture.shape or picture.dtype not in (np.uint8, np.uint16):
         raise UsageError(f"A picture is [H, W, C] of uint8 or uint16, not {list(picture.shape)} of {picture.dtype}.")
     _check_size(size)
-    if picture.shape[:2] == size:
+    if picture.shape[:2] == size and box is None:
         return picture
     if picture.dtype == np.uint8 and picture.shape[2] == 3:
-        shrunk = Pillow.fromarray(picture).resize(size[::-1], Pillow.Resampling.BILINEAR)
+        shrunk = Pillow.fromarray(picture).resize(size[::-1], Pillow.Resampling.BILINEAR, box)
         return np.array(shrunk, dtype=np.uint8)
     planes = np.moveaxis(picture, 2, 0)
     if picture.dtype == np.uint8:
         grey = [Pillow.fromarray(np.ascontiguousarray(plane)) for plane in planes]
-        return np.stack([np.asarray(one.resize(size[::-1], Pillow.Resampling.BILINEAR)) for one in grey], axis=2)
-    channels = [_bilinear(plane.astype(np.float32), size) for plane in planes]
+        return np.stack([np.asarray(one.resize(size[::-1], Pillow.Resampling.BILINEAR, box)) for one in grey], axis=2)
+    channels = [_bilinear(plane.astype(np.float32), size, box) for plane in planes]
     return np.clip(np.rint(np.stack(channels, axis=2)), 0, 65535).astype(np.uint16)
 
 
@@ -112,8 +113,10 @@ def _area_average(values: NDArray[np.float64], length: int) -> NDArray[np.float6
     return averages
 
 
-def _bilinear(values: FloatMap, size: tuple[int, int]) -> FloatMap:
-    return np.array(Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR), dtype=np.float32)
+def _bilinear(
+    values: FloatMap, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> FloatMap:
+    return np.array(Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR, box), dtype=np.float32)
 
 
 def _check_flat(values: FloatMap | BoolMap) -> None:
