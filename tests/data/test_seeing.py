@@ -61,6 +61,28 @@ def test_the_scale_is_the_smallest_that_is_enough(
     assert np.abs(seen.astype(int) - read_picture(path)[0, 0]).max() <= 1
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    native=st.tuples(st.integers(120, 300), st.integers(120, 300)),
+    size=st.tuples(st.integers(8, 14), st.integers(8, 14)),
+    fit=st.sampled_from(["stretch", "pad", "crop"]),
+)
+def test_a_reduced_picture_stays_in_place_also_where_its_sides_do_not_divide(
+    tmp_path_factory: pytest.TempPathFactory, native: tuple[int, int], size: tuple[int, int], fit: Fit
+) -> None:
+    """On ramps a shift by a pixel of the file shows as a level or two; sides off by up to 7 pixels would show as 11."""
+    path = tmp_path_factory.getbasetemp() / "ramp.jpg"
+    down, across = (np.linspace(0, 255, side) for side in native)
+    ramps = np.stack(np.broadcast_arrays(down[:, None], across[None, :], 128.0), axis=2)
+    Image.fromarray(ramps.astype(np.uint8)).save(path, quality=100, subsampling=0)
+    view = Framing(fit, size).view(native)
+    reduced = read_reduced(path, lambda whole: view.enough).picture
+    assert reduced.shape[0] < native[0]
+    shown, whole = view.picture(reduced).astype(int), view.picture(read_picture(path)).astype(int)
+    assert np.abs(shown - whole).max() <= 4  # the last block of a JPEG repeats its edge
+    assert np.abs(shown - whole).mean() < 1
+
+
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
 def test_a_reduced_picture_differs_little_from_the_whole(tmp_path: Path, fit: Fit) -> None:
     path = photo(tmp_path / "part.jpg", (601, 803))

@@ -117,8 +117,8 @@ class View:
             whole = self.source_size == self.native
             small = resize(picture if whole else np.ascontiguousarray(_cut(picture, self.source)), (height, width))
         else:  # the last pixels of a reduced picture may stick out, so the box ends between pixels
-            left, top, wide, tall = (side / part for side in self.source)
-            small = resize(picture, (height, width), (left, top, left + wide, top + tall))
+            seen, box = _between(picture, self.source, part)
+            small = resize(seen, (height, width), box)
         if (height, width) == self.working:
             return small
         rows = np.clip(np.arange(self.working[0]) - y, 0, height - 1)
@@ -269,3 +269,12 @@ def _centred(aspect: tuple[int, int], room: tuple[int, int]) -> Box:
 def _cut(values: NDArray[Any], box: Box) -> NDArray[Any]:
     x, y, width, height = box
     return values[y : y + height, x : x + width]
+
+
+def _between(reduced: Picture, box: Box, part: int) -> tuple[Picture, tuple[float, float, float, float]]:
+    """The pixels of a reduced picture that show a native box, and where in them it begins and ends."""
+    x, y, width, height = box
+    left, top = x // part, y // part
+    cut = _cut(reduced, (left, top, -(-(x + width) // part) - left, -(-(y + height) // part) - top))
+    begin_x, begin_y = x / part - left, y / part - top
+    return np.ascontiguousarray(cut), (begin_x, begin_y, begin_x + width / part, begin_y + height / part)
