@@ -114,7 +114,7 @@ def test_calibrate_takes_one_category_of_several(
     code, _, err = call(capsys, "calibrate", bundle, root)
     assert code == 2
     assert "bolt, nut" in err
-    code, out, _ = call(capsys, "calibrate", bundle, root, "--category", "bolt", "--json")
+    code, out, _ = call(capsys, "calibrate", bundle, root, "--category", "bolt", "--false-alarms", "1/4", "--json")
     assert code == 0
     assert json.loads(out)["n"] == 3  # its good test pictures
 

@@ -6,6 +6,7 @@ config.json         schema version, package version, resolved settings, what it 
 calibration.json    the threshold and the scores behind it; {} before calibration
 card.md             the same for people
 good.json           small good training pictures with their names; missing in bundles of earlier versions
+roi.png             with a region of interest only: 1 bit a pixel, white is judged, at the training pictures' size
 manifest.json       sha256 of each of the above
 """
 
@@ -15,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from pydantic import ValidationError
 
 from diffusionad.calibration import Calibration, from_json
 from diffusionad.config import Config
-from diffusionad.errors import BundleError, CalibrationError
-from diffusionad.files import file_hash, refused, sync, write_json, write_text
+from diffusionad.data.roi import mask_png, read_roi_mask
+from diffusionad.errors import BundleError, CalibrationError, DataError
+from diffusionad.files import file_hash, refused, sync, write_bytes, write_json, write_text
 from diffusionad.neighbours import FILE as NEIGHBOURS
+from diffusionad.structures import BoolMap
 from diffusionad.version import __version__
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
@@ -33,7 +36,8 @@ __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "
 SCHEMA_VERSION = 1
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
-_OPTIONAL = (NEIGHBOURS,)
+_ROI = "roi.png"
+_OPTIONAL = (NEIGHBOURS, _ROI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Bundle:
         origin: where the model comes from.
         calibration: the threshold; None when the bundle is not calibrated.
         key: first 12 hexadecimal digits of the manifest's sha256: names this very model and threshold.
+        roi: [H, W] bool, the region of interest at native size of the training pictures; None: all is judged.
     """
 
     folder: Path
@@ -84,6 +89,7 @@ class Bundle:
     origin: Origin
     calibration: Calibration | None
     key: str
+    roi: BoolMap | None = field(default=None, repr=False, compare=False)
 
     @property
     def onnx(self) -> Path:
@@ -109,12 +115,15 @@ def write_bundle(
     weights: Path,
     onnx: Path,
     neighbours: str | None = None,
+    roi: BoolMap | None = None,
 ) -> Bundle:
     """Write a whole bundle, or nothing: it is made beside `folder` and then takes its place. Raises ResourceError.
 
     `neighbours` is the content of good.json; None leaves it out.
     """
     with _Replacement(folder) as made:
+        if roi is not None:
+            write_bytes(made / _ROI, mask_png(roi))
         shutil.copyfile(weights, made / "model.safetensors")
         shutil.copyfile(onnx, made / "model.onnx")
         if neighbours is not None:
@@ -170,7 +179,8 @@ def load_bundle(folder: Path) -> Bundle:
         origin = Origin(**{**settings["origin"], "hashes": tuple(settings["origin"]["hashes"])})
         stored = _read_json(folder, "calibration.json")
         calibration = from_json(stored) if stored else None
-    except (KeyError, TypeError, ValidationError, CalibrationError) as error:
+        roi = read_roi_mask(folder / _ROI) if _ROI in manifest else None
+    except (KeyError, TypeError, ValidationError, CalibrationError, DataError) as error:
         raise BundleError(f"The settings of the bundle {folder} cannot be read: {error}.") from None
     if calibration and calibration.artifact not in (None, manifest["model.onnx"]):
         raise BundleError(
@@ -178,9 +188,10 @@ def load_bundle(folder: Path) -> Bundle:
             "promises holds. Copy the bundle anew, or calibrate the one this network comes from.",
             code="bundle.calibration",
         )
-    return Bundle(
-        folder, str(settings.get("version")), config, origin, calibration, file_hash(folder / "manifest.json")[:12]
-    )
+    if (roi is None) != (config.data.roi is None):
+        raise BundleError(f"{_ROI} and the settings of the bundle {folder} contradict each other: copy it anew.")
+    key = file_hash(folder / "manifest.json")[:12]
+    return Bundle(folder, str(settings.get("version")), config, origin, calibration, key, roi)
 
 
 class _Replacement:
@@ -271,6 +282,7 @@ def _card(config: Config, origin: Origin, calibration: Calibration | None) -> st
         "Training": f"{origin.images} images seen in {origin.seconds / 60:.1f} minutes on {origin.device}",
         "Held-out figures": f"image AUROC {origin.image_auroc:.3f}, pixel AP {origin.pixel_ap:.3f} on planted defects",
         "Foreground": origin.foreground,
+        "Judged": "the region of interest in roi.png alone" if config.data.roi else "whole pictures",
         "Written by": f"diffusionad {__version__}",
     }
     lines = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

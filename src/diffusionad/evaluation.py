@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,14 @@ from diffusionad.report.html import write_report
 from diffusionad.report.page import Card, KindRow, Page
 from diffusionad.report.pictures import encode, outlined, overlay, to_display
 from diffusionad.report.records import as_csv
-from diffusionad.structures import GOOD, BoolMap, Picture, Sample, Verdict
+from diffusionad.structures import GOOD, BoolMap, FloatMap, Picture, Sample, Verdict
 from diffusionad.sweeping import map_factor
 from diffusionad.version import __version__
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "MetricsAt", "evaluate"]
+
+MetricsAt = Literal["working", "native"]
+"""The size at which maps are compared with true masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Evaluation:
             rests; None without either.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
+        metrics_at: size at which pixels were compared, "working" or "native".
     """
 
     figures: dict[str, float | None]
@@ -58,12 +62,14 @@ class Evaluation:
     review: tuple[int, int] = (0, 0)
     promise: str | None = None
     alike: float | None = None
+    metrics_at: MetricsAt = "working"
 
 
 @dataclass(slots=True)
 class _Tally:
     """What is kept of each picture: (verdict without its map, true defect); and the tallies of all pixels."""
 
+    metrics_at: MetricsAt
     judged: list[tuple[Verdict, str]] = field(default_factory=list)
     pixels: dict[str, PixelMetrics] = field(default_factory=dict)
     masked: bool = True
@@ -75,19 +81,22 @@ def evaluate(
     out: Path,
     *,
     data: str,
+    metrics_at: MetricsAt = "working",
     line: Callable[[str, bool], None] = lambda text, passing: None,
 ) -> Evaluation:
     """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
 
     Maps are compared with true masks at working size, the masks resized so that their area is kept; with tiles, of the
-    whole picture at their scale, which is native where `data.tile` is the working size. Pixels that are not
-    judged (padding, what a crop leaves out) are not counted.
+    whole picture at their scale, which is native where `data.tile` is the working size. Or at native size, the maps
+    grown by `View.to_native`, one picture at a time. Pixels that are not judged (padding, what a crop leaves out, what
+    lies outside the region of interest) are not counted.
 
     Args:
         inspector: the bundle, opened.
         samples: of a data set; those of the split "test" are judged.
         out: folder for the results.
         data: name of the data set, for the report.
+        metrics_at: "working" or "native".
         line: shows progress.
 
     Raises:
@@ -100,7 +109,9 @@ def evaluate(
             f"No test picture was found in {data}: expected test/good and test/<defect> beside train/good. "
             "Use `diffusionad predict` for pictures whose truth is not known."
         )
-    tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
+    tally = _Tally(
+        metrics_at, pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]}
+    )
     gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
     calibration = inspector.bundle.calibration
     groups = labels(chosen, calibration.group_by) if calibration and calibration.group_by else [None] * len(chosen)
@@ -122,21 +133,20 @@ def _judge(
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
-    picture = read_picture(sample.path)
+    picture = read_picture(sample.path, channels=inspector.bundle.config.data.channels)
     view = inspector.view(verdict.native_size)
     true_mask = _true_mask(sample, view)
     if true_mask is None:
         tally.masked = False
     else:
-        for defect, pixels in tally.pixels.items():
-            if defect in ("", sample.defect) or sample.is_good:
-                pixels.add(verdict.anomaly_map, true_mask, view.judged)
+        _count(tally, sample, verdict.anomaly_map, true_mask, view)
     # what is drawn of a tiled picture is of bounded size; figures come from its whole map
     size, found = (verdict.reconstruction.shape[0], verdict.reconstruction.shape[1]), verdict.anomaly_map
+    marked = None if true_mask is None else view.mask(true_mask)
     if size != found.shape:
         factor = map_factor(view.working)
-        found, true_mask = pooled(found, factor), None if true_mask is None else pooled(true_mask, factor)
-    shown = to_display(resize(outlined(to_display(view.picture(picture)), view.judged), size))
+        found, marked = pooled(found, factor), None if marked is None else pooled(marked, factor)
+    shown = to_display(resize(outlined(to_display(inspector.see(sample.path).picture), view.judged), size))
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(
@@ -146,9 +156,9 @@ def _judge(
             verdict.score,
             verdict.p_value,
             shown,
-            verdict.reconstruction,
+            to_display(verdict.reconstruction),
             found,
-            true_mask,
+            marked,
             regions=verdict.regions,
             neighbour=_neighbour(inspector, verdict),
         )
@@ -162,20 +172,37 @@ def _neighbour(inspector: Inspector, verdict: Verdict) -> tuple[str, NDArray[np.
     return verdict.nearest.name, inspector.neighbours.thumbnail(verdict.nearest.name)
 
 
+def _count(tally: _Tally, sample: Sample, anomaly_map: FloatMap, true_mask: BoolMap, view: View) -> None:
+    """Add the pixels of one picture, at the size asked for, to the tallies; `true_mask` is at native size."""
+    if tally.metrics_at == "native":
+        anomaly_map, judged = view.to_native(anomaly_map), view.judged_native
+    else:
+        true_mask, judged = view.mask(true_mask), view.judged
+    for defect, pixels in tally.pixels.items():
+        if defect in ("", sample.defect) or sample.is_good:
+            pixels.add(anomaly_map, true_mask, judged)
+
+
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
     drawn = overlay(
-        to_display(picture), view.shown(verdict.anomaly_map), verdict.threshold, verdict.regions, seen=view.source
+        to_display(picture),
+        view.shown(verdict.anomaly_map),
+        verdict.threshold,
+        verdict.regions,
+        seen=view.source,
+        judged=view.inside,
     )
     write_bytes(path, encode(drawn, "png"))
 
 
 def _true_mask(sample: Sample, view: View) -> BoolMap | None:
+    """At native size; None where it is not known."""
     if sample.is_good:
-        return np.zeros(view.working, dtype=np.bool_)
+        return np.zeros(view.native, dtype=np.bool_)
     if sample.mask_path is None:
         return None
-    return view.mask(read_mask(sample.mask_path, view.native, picture=sample.path))
+    return read_mask(sample.mask_path, view.native, picture=sample.path)
 
 
 def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
@@ -202,6 +229,7 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         review=(sum(v.verdict == "review" for v in good), sum(v.verdict == "review" for v in bad)),
         promise=calibration.sentence() if calibration else None,
         alike=_alike(calibration.scores, [v.score for v in good]) if calibration and good else None,
+        metrics_at=tally.metrics_at,
     )
 
 
@@ -243,6 +271,7 @@ def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str
         kinds=[_row(defect, values) for defect, values in evaluation.kinds.items()],
         scores={kind: [v.score for v, d in judged if d == kind] for kind in [GOOD, *evaluation.kinds]},
         provenance={
+            "Pixel figures": f"at {tally.metrics_at} size",
             "Training": "\n".join(f"{key}: {value}" for key, value in origin.items()),
             "Configuration": bundle.config.model_dump_json(indent=2),
         },

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from diffusionad.backends import Backend, OnnxBackend
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.conditions import conditions
-from diffusionad.data import Framing, View, pooled, read_picture, resize
+from diffusionad.data import Framing, Seen, View, pooled, resize, see
 from diffusionad.errors import PictureError, ResourceError, UsageError
 from diffusionad.fingerprint import fingerprint
 from diffusionad.neighbours import Neighbours
@@ -62,7 +62,7 @@ class Inspector:
         self._runtime = fingerprint(getattr(backend, "runtime", type(backend).__name__))
         self._backend = backend
         data = bundle.config.data
-        self._framing = Framing(data.fit, data.size, data.tile, data.overlap)
+        self._framing = Framing(data.fit, data.size, data.tile, data.overlap, bundle.roi)
         self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
 
     @classmethod
@@ -99,6 +99,9 @@ class Inspector:
     def __call__(self, source: str | Path | Picture, group: str | None = None, *, full_map: bool = False) -> Verdict:
         """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
 
+        With `data.channels` a file of so many grey pages, or an array [H, W, channels]. An array is never decoded at a
+        reduced scale, so that of a JPEG much larger than needed can score a little differently than its file.
+
         Where the calibration has groups, `group` names that of the picture; None: that of the nearest folder on its
         path which is called like one. A group that the calibration does not have is judged with the threshold of all.
 
@@ -111,8 +114,8 @@ class Inspector:
         begun = time.perf_counter()
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
         try:
-            picture = _as_picture(source) if isinstance(source, np.ndarray) else read_picture(Path(source))
-            verdict = self._judge(name, picture, group if group is not None else self._group_of(source), full_map)
+            chosen = group if group is not None else self._group_of(source)
+            verdict = self._judge(name, self.see(source), chosen, full_map)
         except PictureError as error:
             verdict = Verdict(
                 name,
@@ -143,6 +146,18 @@ class Inspector:
     def view(self, native_size: tuple[int, int]) -> View:
         """What is seen of a picture of `native_size` (H, W) pixels, and where at working size."""
         return self._framing.view(native_size)
+
+    def see(self, source: str | Path | Picture) -> Seen:
+        """What the networks will see of a file, or of an array as `__call__` takes it.
+
+        Raises:
+            PictureError: it cannot be read, or does not fit the region of interest.
+        """
+        if not isinstance(source, np.ndarray):
+            return see(Path(source), self._framing, self.bundle.config.data.channels)
+        picture = _as_picture(source, self.bundle.config.data.channels)
+        view = self.view((picture.shape[0], picture.shape[1]))
+        return Seen(view.picture(picture), view)
 
     def outcome(self, picture: Picture) -> Outcome:
         """What the networks say of a picture at native size, before any threshold.
@@ -204,10 +219,10 @@ class Inspector:
                 anomaly_map = pooled(anomaly_map[None], factor, np.maximum)[0]
         return conditions(to_image(picture), outcome.reconstruction, anomaly_map, judged)
 
-    def _spread(self, score: float, seen_as: Picture, view: View) -> Spread | None:
+    def _spread(self, score: float, shown: Seen) -> Spread | None:
         if not self._others:
             return None
-        scores = [score, *(other.outcome_of(seen_as, view).image_score for other in self._others)]
+        scores = [score, *(other.outcome_of(shown.picture, shown.view).image_score for other in self._others)]
         return Spread(len(scores), float(np.mean(scores)), float(np.std(scores, ddof=1)))
 
     def _group_of(self, source: str | Path | Picture) -> str | None:
@@ -216,11 +231,10 @@ class Inspector:
             return None
         return next((name for name in reversed(Path(source).parts[:-1]) if name in calibration.groups), None)
 
-    def _judge(self, name: str, picture: Picture, group: str | None, full_map: bool) -> Verdict:
-        view, calibration = self.view((picture.shape[0], picture.shape[1])), self.bundle.calibration
+    def _judge(self, name: str, shown: Seen, group: str | None, full_map: bool) -> Verdict:
+        view, calibration = shown.view, self.bundle.calibration
         own = None if calibration is None else calibration.of(group)
-        seen_as = view.picture(picture)
-        found = self._seen(seen_as, view, own.threshold if own else None, full_map)
+        found = self._seen(shown.picture, view, own.threshold if own else None, full_map)
         outcome, score = found.outcome, found.outcome.image_score
         seen = Verdict(
             name,
@@ -233,14 +247,14 @@ class Inspector:
             0.0,
             outcome.anomaly_map,
             to_picture(outcome.reconstruction),
-            judged_box=view.source,
+            judged_box=view.judged_box,
             judged_share=view.judged_share,
-            conditions=self.conditions(seen_as, view, outcome),
+            conditions=self.conditions(shown.picture, view, outcome),
             scale=self._scale,
             bundle=self.bundle.key,
             runtime=self._runtime,
-            nearest=self.neighbours.nearest(seen_as) if self.neighbours else None,
-            spread=self._spread(score, seen_as, view),
+            nearest=self.neighbours.nearest(shown.picture) if self.neighbours else None,
+            spread=self._spread(score, shown),
         )
         if calibration is None or own is None:
             return seen
@@ -278,17 +292,18 @@ def _torch_backend(bundle: Bundle) -> Backend:
     return TorchBackend(bundle.config, bundle.weights)
 
 
-def _as_picture(array: NDArray[Any]) -> Picture:
+def _as_picture(array: NDArray[Any], channels: int | None) -> Picture:
     if array.dtype not in (np.uint8, np.uint16):
         raise PictureError(
             f"An array of {array.dtype} was given; uint8 0..255 or uint16 0..65535 is needed.",
             code="picture.unsupported",
         )
     if array.ndim == 2:
-        array = np.repeat(array[:, :, None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3 or min(array.shape[:2]) < 8:
+        array = np.repeat(array[:, :, None], 3 if channels is None else 1, axis=2)
+    if array.ndim != 3 or array.shape[2] != (channels or 3) or min(array.shape[:2]) < 8:
+        wanted = "[H, W, 3] or [H, W]" if channels is None else f"[H, W, {channels}]"
         raise PictureError(
-            f"An array of shape {array.shape} was given; [H, W, 3] or [H, W] of 8 pixels or more is needed.",
+            f"An array of shape {array.shape} was given; {wanted} of 8 pixels or more is needed.",
             code="picture.unsupported",
         )
     return array

@@ -83,10 +83,12 @@ def predict(
                         files["map"] = f"maps/{name}.npy"
                         write_bytes(out / f"maps/{name}.npy", _npy(view.shown(verdict.anomaly_map)))
                     if reconstructions:
+                        shown = to_display(verdict.reconstruction)
                         files["reconstruction"] = f"reconstructions/{name}.png"
-                        write_bytes(out / f"reconstructions/{name}.png", encode(verdict.reconstruction, "png"))
+                        write_bytes(out / f"reconstructions/{name}.png", encode(shown, "png"))
                     if overlays:
-                        _draw(out / "overlays" / f"{name}.png", path, verdict, view)
+                        channels = inspector.bundle.config.data.channels
+                        _draw(out / "overlays" / f"{name}.png", path, verdict, view, channels)
                 lines.write(json.dumps(as_record(verdict, files), allow_nan=False) + "\n")
                 lines.flush()
                 seen(verdict)
@@ -103,13 +105,12 @@ def _npy(anomaly_map: FloatMap) -> bytes:
     return stream.getvalue()
 
 
-def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
+def _draw(path: Path, source: Path, verdict: Verdict, view: View, channels: int | None) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
     assert verdict.reconstruction is not None  # noqa: S101  (comes with the map)
     found = verdict.anomaly_map
     if found.shape != verdict.reconstruction.shape[:2]:  # the whole map of a tiled picture: nothing small may vanish
         found = pooled(found, map_factor(view.working))
-    drawn = overlay(
-        to_display(read_picture(source)), view.shown(found), verdict.threshold, verdict.regions, seen=view.source
-    )
+    shown = to_display(read_picture(source, channels=channels))
+    drawn = overlay(shown, view.shown(found), verdict.threshold, verdict.regions, seen=view.source, judged=view.inside)
     write_bytes(path, encode(drawn, "png"))

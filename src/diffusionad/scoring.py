@@ -40,8 +40,8 @@ def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int 
 
 
 def top_k_inside(top_k: int, judged: BoolMap | None) -> int:
-    """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: never more than it."""
-    return top_k if judged is None else max(1, min(top_k, int(judged.sum())))
+    """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: its share of them."""
+    return top_k if judged is None else max(1, round(top_k * float(judged.mean())))
 
 
 def image_score(anomaly_map: FloatMap, top_k: int) -> float:

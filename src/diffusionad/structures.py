@@ -165,7 +165,7 @@ class Verdict:
         anomaly_map: [H, W] float32 0..1 at working size; None when verdict is error. Of a tiled picture it shows all of
             it at the scale of the tiles, reduced by a whole number to at most 1024 pixels a side: each pixel is the
             highest of its block. Score and regions come from the map before that.
-        reconstruction: [H, W, 3] uint8, what the part should look like, at working size, or reduced as that map; None
+        reconstruction: [H, W, C] uint8, what the part should look like, at working size, or reduced as that map; None
             when error.
         error_code, error: why a picture could not be judged; None otherwise.
         judged_box: (x, y, width, height) in native pixels of the part that was judged; all zero when verdict is error.

@@ -14,7 +14,7 @@ from diffusionad.cli.screen import Screen, millimetres, number, share
 from diffusionad.cli.stream import Stream, say_alike
 from diffusionad.data import Reading, find_pictures, find_samples
 from diffusionad.errors import DataError, UsageError
-from diffusionad.evaluation import Evaluation
+from diffusionad.evaluation import Evaluation, MetricsAt
 from diffusionad.evaluation import evaluate as measure
 from diffusionad.inspector import Inspector
 from diffusionad.prediction import predict as judge
@@ -30,7 +30,14 @@ _FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap"
 
 
 def evaluate(
-    bundle: Path, data: Path, *, out: Path, category: str | None = None, layout: str = "auto", json: Json = False
+    bundle: Path,
+    data: Path,
+    *,
+    out: Path,
+    category: str | None = None,
+    layout: str = "auto",
+    metrics_at: MetricsAt = "working",
+    json: Json = False,
 ) -> int:
     """Measure a bundle on a data set's test pictures; writes metrics.json, predictions.csv, overlays and report.html.
 
@@ -42,24 +49,27 @@ def evaluate(
         out: Folder for the results; with --category all, each in OUT/CATEGORY.
         category: Which one, where a data set has several; all: one after the other.
         layout: auto, or a name that `diffusionad datasets` lists.
+        metrics_at: working or native: the size at which pixel figures are measured.
         json: Print one JSON object instead of text.
     """
     screen = Screen(json)
     reading = read_layout(screen, data, layout)
     if is_all(category, reading):
-        return _evaluate_all(screen, bundle, data, out, reading)
-    result = _evaluate(screen, bundle, data, out, reading.layout, category)
+        return _evaluate_all(screen, bundle, data, out, reading, metrics_at)
+    result = _evaluate(screen, bundle, data, out, reading.layout, category, metrics_at)
     show_evaluation(screen, result, out)
     screen.result(asdict(result))
     return 3 if result.unjudged else 0
 
 
-def _evaluate(screen: Screen, bundle: Path, data: Path, out: Path, layout: str, category: str | None) -> Evaluation:
-    inspector = Inspector.load(bundle)
-    return measure(inspector, find_samples(data, layout, category), out, data=str(data), line=screen.line)
+def _evaluate(
+    screen: Screen, bundle: Path, data: Path, out: Path, layout: str, category: str | None, metrics_at: MetricsAt
+) -> Evaluation:
+    inspector, samples = Inspector.load(bundle), find_samples(data, layout, category)
+    return measure(inspector, samples, out, data=str(data), metrics_at=metrics_at, line=screen.line)
 
 
-def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading: Reading) -> int:
+def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading: Reading, metrics_at: MetricsAt) -> int:
     missing = [name for name in reading.categories if not (bundles / name / "bundle").is_dir()]
     if missing:
         raise UsageError(
@@ -70,7 +80,7 @@ def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading:
     results = {}
     for name in reading.categories:
         screen.line(f"Category {name!r}.")
-        results[name] = _evaluate(screen, bundles / name / "bundle", data, out / name, reading.layout, name)
+        results[name] = _evaluate(screen, bundles / name / "bundle", data, out / name, reading.layout, name, metrics_at)
     mean = show_categories(screen, _FIGURES, {name: result.figures for name, result in results.items()})
     unjudged = [(name, *fault) for name, result in results.items() for fault in result.unjudged]
     for name, path, reason in unjudged:

@@ -18,7 +18,8 @@ import numpy as np
 
 from diffusionad.data.finding import pictures_under
 from diffusionad.data.fit import Framing
-from diffusionad.data.pictures import picture_size, read_mask
+from diffusionad.data.masks import read_mask
+from diffusionad.data.pictures import picture_size
 from diffusionad.errors import DataError, PictureError, TooFewPicturesError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Foreground:
         kind: "object" on a plain background, or "texture" that fills the picture.
         mean_mask: [H, W] bool, where the object is in most pictures; all True for a texture.
         area: median share of the picture that is foreground, 0..1.
-        background: its colour, [3] as a share of `white`; unused for a texture.
+        background: its colour, a value a channel as a share of `white`; unused for a texture.
         distance: colour distance, as a share of `white`, from which a pixel is no longer background.
         white: the value that counts as 1: 255, or the brightest value seen in 16-bit pictures.
     """
@@ -53,7 +54,7 @@ class Foreground:
     kind: Literal["object", "texture"]
     mean_mask: BoolMap = field(repr=False)
     area: float = 1.0
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    background: tuple[float, ...] = (0.0, 0.0, 0.0)
     distance: float = 1.0
     white: float = 255.0
 
@@ -80,7 +81,7 @@ def whole_foreground(size: tuple[int, int]) -> Foreground:
 
 
 def find_foreground(pictures: Sequence[Picture]) -> Foreground:
-    """Decide from good pictures, all [H, W, 3] of one size, whether they show an object, and learn its background.
+    """Decide from good pictures, all [H, W, C] of one size, whether they show an object, and learn its background.
 
     Raises:
         TooFewPicturesError: no picture was given.
@@ -105,8 +106,8 @@ def find_foreground(pictures: Sequence[Picture]) -> Foreground:
     if not _AREAS[0] <= area <= _AREAS[1] or plausible.mean() < 0.7:
         return texture
     presence = masks[plausible].mean(axis=0)
-    red, green, blue = (float(value) for value in background)
-    return Foreground("object", presence >= presence.max() / 2, area, (red, green, blue), distance, white)
+    colour = tuple(float(value) for value in background)
+    return Foreground("object", presence >= presence.max() / 2, area, colour, distance, white)
 
 
 def foreground_from_folder(
@@ -152,7 +153,7 @@ def _drawn_mask(picture: Path, files: dict[str, Path], directory: Path, framing:
 
 
 def _background_of(looked_at: Sequence[FloatMap]) -> tuple[FloatMap, float] | None:
-    """The background's colour [3] and the distance that leaves it, or None when the pictures have no background.
+    """The background's colour [C] and the distance that leaves it, or None when the pictures have no background.
 
     Backgrounds that differ between pictures need no check here: their masks cover everything and are implausible.
     """
@@ -161,7 +162,7 @@ def _background_of(looked_at: Sequence[FloatMap]) -> tuple[FloatMap, float] | No
     background: FloatMap = np.median(own, axis=0).astype(np.float32)
     within = np.quantile(_distance(rings, own[:, None]), 0.75, axis=1)
     top, left = looked_at[0].shape[0] // 4, looked_at[0].shape[1] // 4
-    centres = np.stack([colours[top:-top, left:-left].reshape(-1, 3) for colours in looked_at])
+    centres = np.stack([colours[top:-top, left:-left].reshape(-1, colours.shape[2]) for colours in looked_at])
     centre = float(np.median(_distance(centres, own[:, None])))
     noise = float(np.median(within))
     if noise > _SAME_COLOUR or centre < max(_SAME_COLOUR, 3 * noise):
@@ -206,7 +207,7 @@ def _colours(picture: Picture, white: float) -> FloatMap:
 
 
 def _distance(colours: FloatMap, other: FloatMap) -> FloatMap:
-    """Root mean square difference over the channels, [..., 3] to [...]; 1 from black to white."""
+    """Root mean square difference over the channels, [..., C] to [...]; 1 from black to white."""
     return np.asarray(np.sqrt(np.square(colours - other).mean(axis=-1)), dtype=np.float32)
 
 

@@ -72,6 +72,7 @@ def train(
     devices: int = 1,
     num_nodes: int = 1,
     foreground: str | None = None,
+    roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
     cache: str | Path | None = None,
@@ -92,6 +93,7 @@ def train(
         device: auto, cpu or cuda.
         devices, num_nodes: processes a node, and nodes.
         foreground: auto, whole or a folder of masks; None: the configuration's.
+        roi: file of the region of interest, a mask or polygons (`data.roi`); None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
         cache: folder for decoded pictures, which other runs may share; None: memory, or `out`/cache where a set takes
@@ -104,7 +106,7 @@ def train(
         ResourceError: disk or device.
         InterruptedRun: SIGINT or SIGTERM; the state is saved.
     """
-    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
+    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file, roi)
     folder, line = Path(out), line or _silent
     place = Path(cache) if cache else None
     good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
@@ -134,11 +136,14 @@ def resolve_run(
     foreground: str | None,
     settings: Sequence[str],
     config_file: str | Path | None,
+    roi: str | Path | None = None,
 ) -> Config:
     """The configuration of a run; `images` takes the place of the preset's time limit and the other way round."""
     overrides: dict[str, Any] = {} if seed is None else {"seed": seed}
     if foreground is not None:
         overrides["data.foreground"] = foreground
+    if roi is not None:
+        overrides["data.roi"] = str(roi)
     if images is not None:
         overrides |= {"training.images": images, "training.max_seconds": max_time}
     elif max_time is not None:
@@ -152,7 +157,7 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
     detector.load_state_dict(load_file(session.weights))
     onnx = folder / "model.onnx"
     to_onnx(detector, onnx)
-    uncalibrated = Bundle(folder, __version__, config, origin, None, "")
+    uncalibrated = Bundle(folder, __version__, config, origin, None, "", good.roi)
     inspector = Inspector(uncalibrated, OnnxBackend(onnx))
     seen = list(zip(good.calibration.pictures, good.calibration.views, strict=True))
     outcomes = [inspector.outcome_of(picture, view) for picture, view in seen]
@@ -171,6 +176,7 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
         weights=session.weights,
         onnx=onnx,
         neighbours=_neighbours(good),
+        roi=good.roi,
     )
     onnx.unlink()
 

@@ -10,7 +10,7 @@ import torch
 from diffusionad.detector import Detector
 from diffusionad.files import write_bytes
 from diffusionad.pairs import Batch
-from diffusionad.report.pictures import encode, heat, sheet, strip
+from diffusionad.report.pictures import encode, heat, sheet, strip, to_display
 from diffusionad.tensors import to_picture
 
 __all__ = ["write_strip"]
@@ -29,9 +29,9 @@ def write_strip(path: Path, detector: Detector, batch: Batch, device: torch.devi
         _, anomaly_map, reconstruction = detector(given)
         planted = np.repeat(batch.true_mask[index, 0, :, :, None], 3, axis=2)
         shown = [
-            to_picture(image),
-            to_picture(noisy[0].float().cpu().numpy()),
-            to_picture(reconstruction[0].float().cpu().numpy()),
+            to_display(to_picture(image)),
+            to_display(to_picture(noisy[0].float().cpu().numpy())),
+            to_display(to_picture(reconstruction[0].float().cpu().numpy())),
             heat(anomaly_map[0].float().cpu().numpy()),
             planted.astype(np.uint8) * np.uint8(255),
         ]
