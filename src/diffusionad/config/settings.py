@@ -38,7 +38,7 @@ class DataSettings(_Closed):
     fit: Literal["stretch", "pad", "crop"] = "stretch"
     """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only)."""
     foreground: str = "auto"
-    """Where defects are planted: auto, whole, or a folder of masks."""
+    """Where defects are planted: auto, statistics, grabcut, "model FILE.onnx", whole, texture, or a folder of masks."""
     validation_share: Share = 0.1
     """Good pictures held back for selection with synthetic defects, at most 16."""
     calibration_share: Share = 0.2

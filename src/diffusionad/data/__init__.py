@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.fit import Framing, View
-from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
+from diffusionad.data.foreground import Foregrounds, find_foregrounds
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
 from diffusionad.data.pictures import (
@@ -27,16 +27,15 @@ __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE",
     "DataSet",
-    "Foreground",
+    "Foregrounds",
     "Framing",
     "Reading",
     "Stored",
     "View",
     "describe_layouts",
-    "find_foreground",
+    "find_foregrounds",
     "find_pictures",
     "find_samples",
-    "foreground_from_folder",
     "is_mask_empty",
     "layout_trees",
     "picture_size",
@@ -48,5 +47,4 @@ __all__ = [
     "resize",
     "resize_map",
     "resize_mask",
-    "whole_foreground",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,10 +13,9 @@ from diffusionad.config import Config
 from diffusionad.data import (
     Framing,
     View,
-    find_foreground,
+    find_foregrounds,
     find_pictures,
     find_samples,
-    foreground_from_folder,
     read_picture,
     resize,
 )
@@ -64,7 +62,7 @@ class GoodPictures:
 
     Attributes:
         training, validation, calibration: disjoint; validation chooses the weights, calibration the threshold.
-        kind: "object", "texture", "whole" or "folder": how the foreground was found.
+        kind, reason: which foreground was chosen, and why (`diffusionad.data.Foregrounds`).
         hashes: sha256 of each file that trained or chose, 16 hexadecimal digits.
         unreadable: (path, sentence) of pictures left out because they cannot be read.
         key: sha256 of names and contents; a run can only be resumed on the same pictures.
@@ -74,6 +72,7 @@ class GoodPictures:
     validation: Portion
     calibration: Portion
     kind: str
+    reason: str
     hashes: list[str]
     unreadable: list[tuple[str, str]]
     key: str
@@ -104,13 +103,13 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
             f"{len(readable)} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
-    foregrounds, kind = _foregrounds(config, readable, pictures, views)
+    found = find_foregrounds(config.data.foreground, pictures, readable, config.data.fit)
     parts = _split(len(readable), config)
     training, validation, calibration = (
         Portion(
             [readable[i] for i in part],
             [pictures[i] for i in part],
-            [foregrounds[i] for i in part],
+            [found.masks[i] for i in part],
             [views[i] for i in part],
         )
         for part in parts
@@ -121,7 +120,8 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
         training=training,
         validation=validation,
         calibration=calibration,
-        kind=kind,
+        kind=found.kind,
+        reason=found.reason,
         hashes=seen,
         unreadable=unreadable,
         key=sha256(names.encode(errors="replace")).hexdigest(),
@@ -157,17 +157,3 @@ def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]
     chosen = min(16, max(1, round(count * config.data.validation_share)))
     held = max(1, round(count * config.data.calibration_share))
     return sorted(order[chosen + held :]), sorted(order[:chosen]), sorted(order[chosen : chosen + held])
-
-
-def _foregrounds(
-    config: Config, samples: Sequence[Sample], pictures: Sequence[Picture], views: Sequence[View]
-) -> tuple[list[BoolMap | None], str]:
-    rule, size = config.data.foreground, config.data.size
-    if rule == "whole":
-        return [np.ones(size, dtype=np.bool_) for _ in pictures], "whole"
-    if rule != "auto":
-        return list(foreground_from_folder(Path(rule), samples, size, config.data.fit)), "folder"
-    found = find_foreground(pictures)
-    if found.kind == "texture":
-        return [None for _ in pictures], "texture"
-    return [found.mask_of(picture) for picture in pictures], "object"

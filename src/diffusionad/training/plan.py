@@ -36,6 +36,7 @@ def plan(
         "calibration pictures": len(good.calibration.samples),
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
+        "foreground because": good.reason,
         "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),
         "segmenter parameters": sum(weight.numel() for weight in detector.segmenter.parameters()),
         "config": config.model_dump(mode="json"),
