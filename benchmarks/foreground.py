@@ -2,15 +2,16 @@
 
 DATA holds data sets in the MVTec layout. Intersection over union (IoU) with the true outline, where one is known:
 
-mvtec_bottle  A disc seen from above on white. Along the middle row and the middle column of each 256 x 256 picture, the
-              outermost crossings of grey level 155 (half way between the rim, about 60, and white) are two ends of a chord
-              each; centre and radius are their means. Over the 209 good pictures: centre (127.8, 127.9), radius 113.8,
-              standard deviations 0.6, 0.5 and 0.4 pixels. The outline is soft over 7 pixels, so 0.97 is as good as 1.
-aws_cookie    Six of the 31 good pictures (384 x 512), every sixth by name, outlined by hand on a twofold enlargement with a grid.
-              The polygons below are made from pictures of the AWS samples repository, licensed CC BY-SA 4.0; so are they.
+mvtec_bottle  A disc seen from above on white. Along the middle row and the middle column of each 256 x 256 picture,
+              the outermost crossings of grey level 155 (half way between the rim, about 60, and white) are the ends of
+              a chord; centre and radius are their means. Over the 209 good pictures: centre (127.8, 127.9), radius
+              113.8, standard deviations 0.6, 0.5 and 0.4 pixels. The outline is soft over about 7 pixels.
+aws_cookie    Six of the 31 good pictures (384 x 512), every sixth by name, outlined by hand on a twofold enlargement
+              with a grid. The polygons below are made from pictures of the repository
+              aws-samples/amazon-lookout-for-vision, licensed CC BY-SA 4.0; so are the polygons.
 
 Other sets have no outline that may be shown or was drawn; for them the row says what was chosen. Pictures at 128 x 128.
-With --masks FOLDER, a sheet of each set and choice is written there to be looked at (some of the sets may not be shown on).
+With --masks FOLDER, a sheet of each set and choice is written there to be looked at (some sets may not be passed on).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Coverage-guided by atheris (pip install atheris): Pillow's and our Python code is instrumented, Pillow's C code is not.
 A seed file of every format and storage is made here and mutated. The law: a reader gives a lawful answer or raises a
-DiffusionADError whose message is one line, within 10 seconds a file and 1.5 GB. Other exceptions are collected by kind and
-place, and fuzzing goes on; a crash, a hang or too much memory ends the fuzzing process, is collected too, and a new process goes on.
+DiffusionADError whose message is one line, within 10 seconds a file and 1.5 GB. Other exceptions are collected by kind
+and place, and fuzzing goes on; a crash, a hang or too much memory ends the fuzzing process, is collected too, and a new
+process goes on.
 Appends a row a target to results/fuzz.csv, and leaves the offending files in --keep.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffusionad.data import View, read_mask, read_picture
-from diffusionad.errors import DataError
+from diffusionad.errors import DataError, PictureError
 from diffusionad.files import write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
 from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precision, f1_max
@@ -104,10 +105,25 @@ def evaluate(
 
 def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
     verdict = inspector(sample.path)
+    try:
+        picture = read_picture(sample.path) if verdict.anomaly_map is not None else None
+    except (
+        PictureError
+    ) as error:  # it vanished since it was judged: its pixels cannot be compared, so it counts nowhere
+        picture = None
+        verdict = replace(
+            verdict,
+            verdict="error",
+            score=math.nan,
+            p_value=None,
+            regions=(),
+            anomaly_map=None,
+            error_code=error.code,
+            error=str(error),
+        )
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
-    if verdict.anomaly_map is None or verdict.reconstruction is None:
+    if picture is None or verdict.anomaly_map is None or verdict.reconstruction is None:
         return
-    picture = read_picture(sample.path)
     view = inspector.view(verdict.native_size)
     true_mask = _true_mask(sample, view)
     if true_mask is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffusionad.data import View, read_picture
+from diffusionad.errors import PictureError
 from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
@@ -16,6 +18,8 @@ from diffusionad.report.records import as_record
 from diffusionad.structures import Verdict
 
 __all__ = ["Counts", "predict"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,10 @@ def predict(
 
 def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
-    shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
+    try:
+        shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
+    except PictureError as error:  # it vanished since it was judged; its verdict stands
+        _log.warning("No overlay was drawn. %s", error)
+        return
     drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source)
     write_bytes(path, encode(drawn, "png"))

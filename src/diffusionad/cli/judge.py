@@ -56,7 +56,7 @@ def calibrate(
     seen = set(inspector.bundle.origin.hashes)
     scores, unjudged, known = [], [], []
     for done, sample in enumerate(chosen, 1):
-        if sample.path.is_file() and file_hash(sample.path)[:16] in seen:
+        if _is_known(sample.path, seen):
             known.append(sample.path)
             continue
         verdict = inspector(sample.path)
@@ -78,6 +78,14 @@ def calibrate(
     screen.say(f"Threshold {calibration.threshold:.4f}. {calibration.sentence()}")
     screen.result({**calibration.to_json(), "sentence": calibration.sentence(), "unjudged": unjudged})
     return 3 if unjudged else 0
+
+
+def _is_known(path: Path, hashes: set[str]) -> bool:
+    """Whether a file trained the bundle. One that cannot be read did not; the inspector says why it cannot."""
+    try:
+        return path.is_file() and file_hash(path)[:16] in hashes
+    except OSError:
+        return False
 
 
 def evaluate(

@@ -1,7 +1,7 @@
 """A plain background, learned from good pictures, and the object that stands out from it.
 
-The ring along the border of each picture tells its background: one colour, or, where that explains the ring much better, a
-colour that changes smoothly over the picture (light falls off, a table lies askew). What is unlike it is the object.
+The ring along the border of each picture tells its background: one colour, or, where that explains the ring much
+better, a colour that changes smoothly over the picture (light falls off). What is unlike it is the object.
 scipy (extra `train`) is imported inside the functions, for inference never needs this file.
 """
 

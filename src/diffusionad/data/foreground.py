@@ -80,7 +80,7 @@ def find_foregrounds(
         raise UsageError("The pictures to find the object in differ in size; resize them to the working size first.")
     size = (pictures[0].shape[0], pictures[0].shape[1])
     if rule == "whole":
-        return Foregrounds("whole", "asked for", [np.ones(size, dtype=np.bool_) for _ in pictures])
+        return Foregrounds("whole", "asked for", _everything(pictures))
     if rule == "texture":
         return Foregrounds("texture", "asked for", [None for _ in pictures])
     if rule == "auto":
@@ -106,9 +106,13 @@ def _auto(pictures: Sequence[Picture]) -> Foregrounds:
         return Foregrounds("object", where, list(masks))
     likeness = _likeness(_some(pictures))
     if likeness >= _SAME_PICTURE:
-        everything = [np.ones(pictures[0].shape[:2], dtype=np.bool_) for _ in pictures]
-        return Foregrounds("aligned", f"{learned}, and all pictures show the same at the same place", everything)
+        reason = f"{learned}, and all pictures show the same at the same place"
+        return Foregrounds("aligned", reason, _everything(pictures))
     return Foregrounds("texture", learned, [None for _ in pictures])
+
+
+def _everything(pictures: Sequence[Picture]) -> list[BoolMap | None]:
+    return [np.ones((picture.shape[0], picture.shape[1]), dtype=np.bool_) for picture in pictures]
 
 
 def _statistics(pictures: Sequence[Picture]) -> Foregrounds:

@@ -38,7 +38,7 @@ def as_record(verdict: Verdict) -> dict[str, Any]:
 def as_csv(verdicts: Iterable[tuple[Verdict, str]]) -> str:
     """(verdict, true defect) pairs as CSV text with a heading."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # line ends of two characters: Python 3.11 quotes a lone "\r" in a name only then
     writer.writerow(COLUMNS)
     for verdict, defect in verdicts:
         score = _number(verdict.score)

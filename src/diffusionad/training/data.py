@@ -95,7 +95,7 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
             views.append(framing.view((picture.shape[0], picture.shape[1])))
             pictures.append(views[-1].picture(picture))
             readable.append(sample)
-        except PictureError as error:
+        except (PictureError, OSError) as error:  # OSError: it vanished before its hash was taken
             unreadable.append((str(sample.path), str(error)))
     if len(readable) < FEWEST:
         because = f" {len(unreadable)} more could not be read; the first: {unreadable[0][1]}" if unreadable else ""
