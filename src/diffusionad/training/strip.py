@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ _TITLES = ("input", "noisy", "reconstruction", "map", "planted")
 
 @torch.no_grad()
 def write_strip(
-    path: Path, detector: Detector, batch: Batch, device: torch.device, foregrounds: Sequence[Picture], kind: str
+    path: Path, detector: Detector, batch: Batch, device: torch.device, foregrounds: Mapping[int, Picture], kind: str
 ) -> None:
     """One PNG, a row a sample of the held-out batch.
 
@@ -31,7 +31,7 @@ def write_strip(
         detector: the networks as they are now.
         batch: the samples.
         device: where the networks are.
-        foregrounds: for each picture that the batch counts by `indices`, what `with_foreground` made of it.
+        foregrounds: for each of the batch's `indices`, what `with_foreground` made of it.
         kind: which foreground was chosen.
 
     Raises:
