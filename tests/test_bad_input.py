@@ -132,11 +132,11 @@ def test_a_flipped_byte_makes_other_pictures_of_a_set(data: Path, tmp_path: Path
     for index in range(10):
         Image.open(data / "train" / "good" / f"{index:03d}.png").save(root / f"{index}.jpg")
     config = resolve("tiny", settings=["data.size=[32, 32]"])
-    before = read_good_pictures(root, config, "auto", None)
+    before = read_good_pictures(root, config, "auto", None, spill=tmp_path / "spill")
     content = bytearray((root / "4.jpg").read_bytes())
     content[-20] ^= 1
     (root / "4.jpg").write_bytes(content)
-    after = read_good_pictures(root, config, "auto", None)
+    after = read_good_pictures(root, config, "auto", None, spill=tmp_path / "spill")
     assert not after.unreadable
     assert after.key != before.key
 
@@ -231,8 +231,8 @@ class Vanishing:
     def __init__(self, inspector: Inspector, name: str) -> None:
         self._inspector, self._name = inspector, name
 
-    def __call__(self, path: Path) -> Verdict:
-        verdict = self._inspector(path)
+    def __call__(self, path: Path, full_map: bool = False) -> Verdict:
+        verdict = self._inspector(path, full_map=full_map)
         if path.name == self._name:
             path.unlink()
         return verdict
@@ -255,11 +255,11 @@ def test_a_training_picture_that_vanishes_while_it_is_read_is_left_out(
 
     monkeypatch.setattr(training_data, "file_hash", gone)
     config = resolve("tiny", settings=["data.size=[32, 32]"])
-    good = read_good_pictures(tmp_path, config, "auto", None)
+    good = read_good_pictures(tmp_path, config, "auto", None, spill=tmp_path / "spill")
     assert [Path(path).name for path, _ in good.unreadable] == ["05.png"]
     (tmp_path / "06.png").unlink()
     with pytest.raises(TooFewPicturesError):
-        read_good_pictures(tmp_path, config, "auto", None)
+        read_good_pictures(tmp_path, config, "auto", None, spill=tmp_path / "spill")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
