@@ -48,7 +48,7 @@ class Origin:
         data: name of the data set's folder.
         category: product class.
         trained, validated: good pictures that trained it and that chose its weights.
-        foreground: "object", "texture", "whole" or "folder".
+        foreground: which was chosen, such as "object" or "texture" (`diffusionad.data.Foregrounds`).
         images: images seen.
         seconds: time in the training loop.
         device: where.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from diffusionad.calibration import exchangeable
 from diffusionad.data import View, labels, pooled, read_mask, read_picture, resize
-from diffusionad.errors import DataError
+from diffusionad.errors import DataError, PictureError
 from diffusionad.files import write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
 from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precision, f1_max
@@ -129,11 +130,25 @@ def evaluate(
 def _judge(
     inspector: Inspector, sample: Sample, group: str | None, tally: _Tally, gallery: Gallery, drawn: Path
 ) -> None:
-    verdict = inspector(sample.path, group, full_map=True)
+    verdict, picture = inspector(sample.path, group, full_map=True), None
+    if verdict.anomaly_map is not None:
+        try:
+            picture = read_picture(sample.path, channels=inspector.bundle.config.data.channels)
+            seen = inspector.see(sample.path).picture
+        except PictureError as error:  # vanished since it was judged: without its pixels it counts nowhere
+            verdict = replace(
+                verdict,
+                verdict="error",
+                score=math.nan,
+                p_value=None,
+                regions=(),
+                anomaly_map=None,
+                error_code=error.code,
+                error=str(error),
+            )
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
-    if verdict.anomaly_map is None or verdict.reconstruction is None:
+    if picture is None or verdict.anomaly_map is None or verdict.reconstruction is None:
         return
-    picture = read_picture(sample.path, channels=inspector.bundle.config.data.channels)
     view = inspector.view(verdict.native_size)
     true_mask = _true_mask(sample, view)
     if true_mask is None:
@@ -146,7 +161,7 @@ def _judge(
     if size != found.shape:
         factor = map_factor(view.working)
         found, marked = pooled(found, factor), None if marked is None else pooled(marked, factor)
-    shown = to_display(resize(outlined(to_display(inspector.see(sample.path).picture), view.judged), size))
+    shown = to_display(resize(outlined(to_display(seen), view.judged), size))
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(

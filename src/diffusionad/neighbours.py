@@ -54,12 +54,12 @@ class Neighbours:
 
     @classmethod
     def choose(cls, names: Sequence[str], pictures: Sequence[Picture]) -> Neighbours:
-        """Keep at most `MOST` of the pictures ([H, W, 3] uint8 or uint16 each, at least one), evenly spread."""
+        """Keep at most `MOST` of the pictures ([H, W, C] uint8 or uint16 each, at least one), evenly spread."""
         chosen = range(0, len(pictures), max(1, -(-len(pictures) // MOST)))
         return cls([names[i] for i in chosen], np.stack([_thumbnail(pictures[i]) for i in chosen]))
 
     def nearest(self, picture: Picture) -> Neighbour:
-        """The kept picture most like `picture` ([H, W, 3] at working size): least mean difference in grey levels."""
+        """The kept picture most like `picture` ([H, W, C] at working size): least mean difference in grey levels."""
         differences = np.abs(self._looks - _look(_thumbnail(picture))).mean(axis=(1, 2, 3))
         index = int(differences.argmin())
         return Neighbour(self._names[index], float(differences[index]))
@@ -110,6 +110,8 @@ def _place(index: int) -> tuple[slice, slice]:
 
 def _thumbnail(picture: Picture) -> Pixels:
     small = resize(picture, (SIDE, SIDE))
+    if small.shape[2] != 3:  # a stack under several lights: the mean of its pages
+        small = np.repeat(small.mean(axis=2, keepdims=True).astype(small.dtype), 3, axis=2)
     return (small >> 8).astype(np.uint8) if small.dtype == np.uint16 else small.astype(np.uint8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from diffusionad.data import View, pooled, read_picture
+from diffusionad.errors import PictureError
 from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
@@ -20,6 +22,8 @@ from diffusionad.structures import FloatMap, Verdict
 from diffusionad.sweeping import map_factor
 
 __all__ = ["Counts", "predict"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,13 @@ def _npy(anomaly_map: FloatMap) -> bytes:
 def _draw(path: Path, source: Path, verdict: Verdict, view: View, channels: int | None) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
     assert verdict.reconstruction is not None  # noqa: S101  (comes with the map)
+    try:
+        shown = to_display(read_picture(source, channels=channels))
+    except PictureError as error:  # it vanished since it was judged; its verdict stands
+        _log.warning("No overlay was drawn. %s", error)
+        return
     found = verdict.anomaly_map
     if found.shape != verdict.reconstruction.shape[:2]:  # the whole map of a tiled picture: nothing small may vanish
         found = pooled(found, map_factor(view.working))
-    shown = to_display(read_picture(source, channels=channels))
     drawn = overlay(shown, view.shown(found), verdict.threshold, verdict.regions, seen=view.source, judged=view.inside)
     write_bytes(path, encode(drawn, "png"))

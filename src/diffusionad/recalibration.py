@@ -177,8 +177,7 @@ def _distinct(inspector: Inspector, paths: Sequence[Path]) -> tuple[dict[str, in
     """Content hash -> the first place with it, and how many copies there were. Refuses what trained the bundle."""
     seen, found, known = set(inspector.bundle.origin.hashes), dict[str, int](), []
     for place, path in enumerate(paths):
-        # what is no file is told when it is judged, one after the other
-        digest = file_hash(path) if path.is_file() else str(path)
+        digest = _digest(path)
         if digest[:16] in seen:
             known.append(path)
         found.setdefault(digest, place)
@@ -189,6 +188,14 @@ def _distinct(inspector: Inspector, paths: Sequence[Path]) -> tuple[dict[str, in
             code="calibration.trained_on",
         )
     return found, len(paths) - len(found)
+
+
+def _digest(path: Path) -> str:
+    """Content hash; of what cannot be read its path, for that is told when it is judged, one after the other."""
+    try:
+        return file_hash(path) if path.is_file() else str(path)
+    except OSError:
+        return str(path)
 
 
 def _refuse_unlike(scores: Sequence[float], held_back: Sequence[float]) -> None:

@@ -468,6 +468,18 @@ def test_soft_edges_need_half_of_the_maximum(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(mask_file(tmp_path, ramp), (10, 201)), ramp >= 100)
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_mask_with_values_that_are_no_numbers_is_refused_not_empty(tmp_path: Path, odd: float) -> None:
+    levels = np.linspace(-1, 1, 100, dtype=np.float32).reshape(10, 10)
+    path = tmp_path / "mask.tif"
+    Image.fromarray(levels).save(path)
+    np.testing.assert_array_equal(read_mask(path, (10, 10)), levels >= levels.max() / 2)
+    levels[3, 3] = odd
+    Image.fromarray(levels).save(path)
+    with pytest.raises(DataError, match="NaN or infinite"):
+        read_mask(path, (10, 10))
+
+
 def test_mask_of_another_size_names_both(tmp_path: Path) -> None:
     path = mask_file(tmp_path, np.zeros((40, 64), dtype=np.uint8))
     with pytest.raises(DataError, match=r"mask\.png.*64 x 40.*part\.png.*64 x 41"):

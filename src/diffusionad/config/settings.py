@@ -43,7 +43,7 @@ class DataSettings(_Closed):
     overlap: float = Field(0.25, ge=0, le=0.5)
     """Share of a tile's side that it shares with the next at least."""
     foreground: str = "auto"
-    """Where defects are planted: auto, whole, or a folder of masks."""
+    """Where defects are planted: auto, statistics, grabcut, "model FILE.onnx", whole, texture, or a folder of masks."""
     channels: Annotated[int, Field(ge=1, le=32)] | None = None
     """Grey pages of each file, such as one part under that many lights; None: one picture in colour or grey."""
     roi: str | None = None

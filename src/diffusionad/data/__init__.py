@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.fit import Framing, View
-from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
+from diffusionad.data.foreground import Foregrounds, find_foregrounds
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
 from diffusionad.data.masks import is_mask_empty, read_mask, read_mask_levels
@@ -34,7 +34,7 @@ __all__ = [
     "REDUCTIONS",
     "By",
     "DataSet",
-    "Foreground",
+    "Foregrounds",
     "Framing",
     "Reading",
     "Reduced",
@@ -47,10 +47,9 @@ __all__ = [
     "cut_tile",
     "day_in",
     "describe_layouts",
-    "find_foreground",
+    "find_foregrounds",
     "find_pictures",
     "find_samples",
-    "foreground_from_folder",
     "inside_polygon",
     "is_mask_empty",
     "labels",
@@ -69,5 +68,4 @@ __all__ = [
     "resize_mask",
     "roi_at",
     "see",
-    "whole_foreground",
 ]

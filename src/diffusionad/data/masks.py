@@ -72,9 +72,13 @@ def read_mask_levels(path: Path) -> FloatMap:
 
 
 def _mask_levels(mask: ImageFile, path: Path) -> FloatMap:
-    """The strongest channel of a mask file, [H, W] float32 in the file's own units."""
+    """The strongest channel of a mask file, [H, W] float32 in the file's own units; what lies below 0 counts as 0."""
     load_pixels(mask, path)
     levels = np.asarray(mask).astype(np.float32)
     if mask.mode in ("LA", "RGBA"):
         levels = levels[..., :-1] * (levels[..., -1:] > 0)
-    return levels.max(axis=2) if levels.ndim == 3 else levels
+    if not np.isfinite(levels).all():  # half of a maximum that is no number would mark nothing
+        raise PictureError(
+            f"{named(path)} holds NaN or infinite values; save it as 8-bit grey.", code="picture.nonfinite"
+        )
+    return np.maximum(levels.max(axis=2) if levels.ndim == 3 else levels, 0)

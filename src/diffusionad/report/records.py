@@ -131,7 +131,7 @@ def read_verdicts(path: Path) -> Iterator[tuple[Verdict, dict[str, str | None]]]
 def as_csv(verdicts: Iterable[tuple[Verdict, str]]) -> str:
     """(verdict, true defect) pairs as CSV text with a heading."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # line ends of two characters: Python 3.11 quotes a lone "\r" in a name only then
     writer.writerow(COLUMNS)
     writer.writerows(as_row(verdict, defect) for verdict, defect in verdicts)
     return text.getvalue()

@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 
 from diffusionad.config import Config
 from diffusionad.data import (
+    Foregrounds,
     Framing,
     Tiles,
     View,
-    find_foreground,
+    find_foregrounds,
     find_pictures,
     find_samples,
-    foreground_from_folder,
     picture_size,
     read_picture,
     read_roi,
     resize,
     see,
 )
-from diffusionad.data.fit import Fit
 from diffusionad.data.roi import mask_png
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
@@ -85,11 +84,12 @@ class Portion:
 class GoodPictures:
     """All good pictures of a data set, split; memory is their number x working size x 3 bytes (6 for 16 bit).
 
-    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds.
+    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds (a third
+    while they are looked for).
 
     Attributes:
         training, validation, calibration: disjoint; validation chooses the weights, calibration the threshold.
-        kind: "object", "texture", "whole" or "folder": how the foreground was found.
+        kind, reason: which foreground was chosen, and why (`diffusionad.data.Foregrounds`).
         hashes: sha256 of each file that trained or chose, 16 hexadecimal digits.
         unreadable: (path, sentence) of pictures left out because they cannot be read.
         key: sha256 of names and contents; a run can only be resumed on the same pictures.
@@ -101,6 +101,7 @@ class GoodPictures:
     validation: Portion
     calibration: Portion
     kind: str
+    reason: str
     hashes: list[str]
     unreadable: list[tuple[str, str]]
     key: str
@@ -144,10 +145,10 @@ def read_good_pictures(
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
     pictures = Pictures(held)
-    foregrounds, kind = _foregrounds(config, readable, pictures, views)
-    parts = _split(len(readable), config)
+    found = _foregrounds(config, readable, pictures)
+    masks, parts = _Masks(found.masks), _split(len(readable), config)
     training, validation, calibration = (
-        Portion([readable[i] for i in part], pictures.at(part), foregrounds.at(part), [views[i] for i in part])
+        Portion([readable[i] for i in part], pictures.at(part), masks.at(part), [views[i] for i in part])
         for part in parts
     )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
@@ -158,7 +159,8 @@ def read_good_pictures(
         training=training,
         validation=validation,
         calibration=calibration,
-        kind=kind,
+        kind=found.kind,
+        reason=found.reason,
         hashes=seen,
         unreadable=unreadable,
         key=sha256(content).hexdigest(),
@@ -267,18 +269,8 @@ class _Masks(Sequence["BoolMap | None"]):
         return chosen
 
 
-def _foregrounds(
-    config: Config, samples: Sequence[Sample], pictures: Sequence[Picture], views: Sequence[View]
-) -> tuple[_Masks, str]:
-    rule, size, fit = config.data.foreground, config.data.size, config.data.fit
-    if rule == "whole":
-        return _Masks(np.ones(size, dtype=np.bool_) for _ in pictures), "whole"
-    whole: Fit = "stretch" if fit == "tile" else fit  # the object is looked for in the picture, not in its tiles
-    if rule != "auto":
-        return _Masks(foreground_from_folder(Path(rule), samples, size, whole)), "folder"
-    if fit == "tile":
-        pictures = [resize(picture, size) for picture in pictures]
-    found = find_foreground(pictures)
-    if found.kind == "texture":
-        return _Masks(None for _ in pictures), "texture"
-    return _Masks(found.mask_of(picture) for picture in pictures), "object"
+def _foregrounds(config: Config, samples: Sequence[Sample], pictures: Sequence[Picture]) -> Foregrounds:
+    fit = config.data.fit
+    if fit == "tile":  # the object is looked for in the picture, not in its tiles
+        fit, pictures = "stretch", [resize(picture, config.data.size) for picture in pictures]
+    return find_foregrounds(config.data.foreground, pictures, samples, fit)

@@ -40,6 +40,7 @@ def plan(
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
         "judged share": round(good.training.views[0].judged_share, 4),
+        "foreground because": good.reason,
         "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),
         "segmenter parameters": sum(weight.numel() for weight in detector.segmenter.parameters()),
         "config": config.model_dump(mode="json"),

@@ -92,7 +92,8 @@ def train(
         seed: decides every draw; None: the file's, else 0.
         device: auto, cpu or cuda.
         devices, num_nodes: processes a node, and nodes.
-        foreground: auto, whole or a folder of masks; None: the configuration's.
+        foreground: auto, statistics, grabcut, "model FILE.onnx", whole, texture or a folder of masks; None: the
+            configuration's.
         roi: file of the region of interest, a mask or polygons (`data.roi`); None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
@@ -219,7 +220,8 @@ def _opening(good: GoodPictures, config: Config, fabric: Fabric) -> str:
     limit = f"{config.training.images} images" if config.training.images else f"{config.training.max_seconds:.0f} s"
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
-        f"the weights, {len(good.calibration.samples)} for the threshold{held}; foreground: {good.kind}. "
+        f"the weights, {len(good.calibration.samples)} for the threshold{held}; "
+        f"foreground: {good.kind} ({good.reason}). "
         f"Preset {config.preset} at {config.data.size[0]} x {config.data.size[1]}, {limit}, "
         f"{fabric.world_size} x {fabric.device.type}."
     )
