@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from diffusionad import Inspector, train
 from diffusionad.bundle import load_bundle
-from diffusionad.data import find_foreground, find_samples, read_picture
+from diffusionad.data import find_foregrounds, find_samples, read_picture
 from diffusionad.evaluation import evaluate
 from diffusionad.prediction import predict
 from diffusionad.report.pictures import to_display
@@ -156,9 +156,10 @@ def test_operations_change_every_light_alike() -> None:
 
 def test_the_object_is_found_in_stacks() -> None:
     rng = np.random.default_rng(6)
-    found = find_foreground([part(rng) for _ in range(12)])
-    assert found.kind == "object"
+    found = find_foregrounds("auto", [part(rng) for _ in range(12)])
+    assert found.kind == "aligned"
     y, x = np.mgrid[:48, :48] - 24
     disc = np.hypot(x, y) < 17
-    mask = found.mask_of(part(rng))
+    mask = found.masks[0]
+    assert mask is not None
     assert (mask & disc).sum() / (mask | disc).sum() > 0.75
