@@ -138,6 +138,34 @@ def test_sixteen_bit_colour_is_refused_not_cut_to_eight(tmp_path: Path, colour: 
     assert refused(tmp_path, png(16, 16, 16, colour, rows)) == "picture.unsupported"
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_colour_tiff_in_planes_is_refused_not_mixed_up(tmp_path: Path, order: str) -> None:
+    """Pillow takes the bytes of such planes for pixels of 8 bits, and says nothing."""
+    side, start = 16, 8 + 2 + 12 * 10 + 4
+    plane, first = side * side * 2, start + 6 + 12 + 12
+    tags = [
+        (256, 4, 1, side),
+        (257, 4, 1, side),
+        (258, 3, 3, start),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 3, start + 6),
+        (277, 3, 1, 3),
+        (278, 4, 1, side),
+        (279, 4, 3, start + 18),
+        (284, 3, 1, 2),
+    ]
+    entries = b"".join(
+        struct.pack(order + "HHI", tag, kind, count)
+        + (struct.pack(order + "HH", value, 0) if (kind, count) == (3, 1) else struct.pack(order + "I", value))
+        for tag, kind, count, value in tags
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(tags))
+    more = struct.pack(order + "3H3I3I", 16, 16, 16, *(first + plane * band for band in range(3)), *[plane] * 3)
+    content = head + entries + struct.pack(order + "I", 0) + more + RNG.bytes(3 * plane)
+    assert refused(tmp_path, content) == "picture.unsupported"
+
+
 def test_float_tiff_from_0_to_1_keeps_every_step_of_sixteen_bits(tmp_path: Path) -> None:
     levels = RNG.integers(0, 65536, (40, 50), dtype=np.uint16)
     levels[0, :2] = 0, 65535

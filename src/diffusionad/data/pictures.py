@@ -255,7 +255,10 @@ def _check_header(picture: ImageFile, path: Path, max_pixels: int, channels: int
 
 
 def _decode(picture: ImageFile, path: Path) -> Picture:
-    if len(picture.getbands()) > 1 and any(";16" in str(tile[3]) for tile in picture.tile):
+    deep = any(";16" in str(tile[3]) for tile in picture.tile)
+    if isinstance(picture, TiffImageFile):  # in planes, 16 bits are not told by the tiles, and Pillow mixes their bytes
+        deep = deep or max(picture.tag_v2.get(258, (1,))) > 8
+    if deep and len(picture.getbands()) > 1:
         raise _refused(
             "unsupported",
             f"{named(path)} has 16 bits in each of several channels; save it as 8-bit RGB or 16-bit grey.",
