@@ -231,8 +231,8 @@ class Vanishing:
     def __init__(self, inspector: Inspector, name: str) -> None:
         self._inspector, self._name = inspector, name
 
-    def __call__(self, path: Path, full_map: bool = False) -> Verdict:
-        verdict = self._inspector(path, full_map=full_map)
+    def __call__(self, path: Path, group: str | None = None, full_map: bool = False) -> Verdict:
+        verdict = self._inspector(path, group, full_map=full_map)
         if path.name == self._name:
             path.unlink()
         return verdict
