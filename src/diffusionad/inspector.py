@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.data import Framing, View, read_picture
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
-from diffusionad.scoring import find_regions, image_score, top_k_for, top_k_inside
+from diffusionad.scoring import find_regions, image_score, pixels_for, top_k_inside
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
 from diffusionad.tensors import to_image, to_picture
 
@@ -46,7 +46,8 @@ class Inspector:
         self.bundle = bundle
         self._backend = backend
         self._framing = Framing(bundle.config.data.fit, bundle.config.data.size)
-        self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
+        config = bundle.config
+        self._top_k, self._least = pixels_for(self._framing.size, config.score, config.top_k, config.percentile)
 
     @classmethod
     def load(cls, folder: str | Path, runtime: Runtime = "onnx") -> Inspector:
@@ -125,7 +126,7 @@ class Inspector:
                 "The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite"
             )
         top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
-        return Outcome(image_score(anomaly_map, top_k), anomaly_map, reconstruction)
+        return Outcome(image_score(anomaly_map, top_k, self._least), anomaly_map, reconstruction)
 
     def _judge(self, name: str, picture: Picture) -> Verdict:
         view = self.view((picture.shape[0], picture.shape[1]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusionad.rng import Stream, generator, normal
+from diffusionad.rng import Draw, Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import Synthesizer
 from diffusionad.tensors import to_image
@@ -51,6 +51,7 @@ class PairMaker:
         shift, light: how much a picture is moved and relit, as shares.
         stream: "pair" for training, "validation" for the held-out set.
         judged: [H, W] bool for each picture, where defects may lie, which does not move with it; None: everywhere.
+        draw: draws the noise.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class PairMaker:
         light: float = 0.0,
         stream: Stream = "pair",
         judged: Sequence[BoolMap | None] | None = None,
+        draw: Draw = normal,
     ) -> None:
         self._pictures, self._foregrounds, self._synthesizer = pictures, foregrounds, synthesizer
         self._seed, self._share, self._shift, self._light, self._stream = seed, anomalous_share, shift, light, stream
+        self._draw = draw
         self._judged = judged if judged is not None else [None] * len(pictures)
 
     def batch(self, start: int, count: int) -> Batch:
@@ -84,7 +87,7 @@ class PairMaker:
             true_mask=np.stack([sample[2] for sample in samples])[:, None],
             is_normal=np.array([not sample[2].any() for sample in samples]),
             time=np.stack([rng.random(2) for rng in draws], axis=1),
-            noise=np.stack([normal(rng, 2, *shape) for rng in draws], axis=1),
+            noise=np.stack([self._draw(rng, 2, *shape) for rng in draws], axis=1),
             indices=indices,
         )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from diffusionad.structures import BoolMap, FloatMap
 
-__all__ = ["find_regions", "image_score", "top_k_for", "top_k_inside"]
+__all__ = ["find_regions", "image_score", "pixels_for", "top_k_for", "top_k_inside"]
 
 
 def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int = 256) -> int:
@@ -37,13 +37,27 @@ def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int 
     return min(height * width, max(1, round(reference_k * height * width / reference_side**2)))
 
 
+def pixels_for(size: tuple[int, int], score: str, top_k: int, percentile: float) -> tuple[int, bool]:
+    """The rule of the image score at working size `size` (H, W): how many of the highest map pixels, and whether the
+    least of them is the score instead of their mean.
+
+    "maximum" takes one, "top-k" `top_k` at 256 x 256 and the same share at other sizes, "percentile" the least of those
+    above that percentile.
+    """
+    if score == "maximum":
+        return 1, False
+    if score == "percentile":
+        return max(1, round((1 - percentile / 100) * size[0] * size[1])), True
+    return top_k_for(size, top_k), False
+
+
 def top_k_inside(top_k: int, judged: BoolMap | None) -> int:
     """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: never more than it."""
     return top_k if judged is None else max(1, min(top_k, int(judged.sum())))
 
 
-def image_score(anomaly_map: FloatMap, top_k: int) -> float:
-    """Mean of the `top_k` highest pixels of `anomaly_map` ([H, W] float32 in 0..1), in 0..1.
+def image_score(anomaly_map: FloatMap, top_k: int, least: bool = False) -> float:
+    """Mean, or least, of the `top_k` highest pixels of `anomaly_map` ([H, W] float32 in 0..1), in 0..1.
 
     The sum is rounded once, so neither the order of the pixels nor the machine changes a bit of it.
 
@@ -55,7 +69,7 @@ def image_score(anomaly_map: FloatMap, top_k: int) -> float:
     if not 1 <= top_k <= anomaly_map.size:
         raise UsageError(f"The image score is the mean of 1 to {anomaly_map.size} pixels of this map, not of {top_k}.")
     highest = np.partition(anomaly_map, anomaly_map.size - top_k, axis=None)[-top_k:]
-    return math.fsum(highest.tolist()) / top_k
+    return float(highest[0]) if least else math.fsum(highest.tolist()) / top_k
 
 
 def find_regions(

@@ -5,13 +5,14 @@ Pictures here are [H, W, 3] uint8: what fills a defect need not keep sixteen bit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-__all__ = ["OPERATIONS", "augment", "rearrange"]
+__all__ = ["OPERATIONS", "Recipe", "augment", "rearrange"]
 
 Bytes = NDArray[np.uint8]
 Operation = Callable[[np.random.Generator, Image.Image], Image.Image]
@@ -45,9 +46,24 @@ OPERATIONS: dict[str, Operation] = {
 """By name; each draws its own strength."""
 
 
-def augment(rng: np.random.Generator, picture: Bytes, operations: int = 3) -> Bytes:
-    """Apply that many different operations, chosen by chance, to [H, W, 3] uint8."""
-    drawn = rng.choice(sorted(OPERATIONS), size=operations, replace=False)
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How content is made inconsistent; by default as in the authors' code.
+
+    Attributes:
+        operations: names of `OPERATIONS` to choose from; none: all ten.
+        count: how many different ones are applied; v1: two of seven, the code: three of ten.
+        grid: tiles a side when the picture itself is rearranged.
+    """
+
+    operations: Sequence[str] = ()
+    count: int = 3
+    grid: int = 8
+
+
+def augment(rng: np.random.Generator, picture: Bytes, recipe: Recipe = Recipe()) -> Bytes:
+    """Apply `recipe.count` different operations, chosen by chance, to [H, W, 3] uint8."""
+    drawn = rng.choice(sorted(recipe.operations or OPERATIONS), size=recipe.count, replace=False)
     changed = Image.fromarray(picture)
     for name in drawn:
         changed = OPERATIONS[str(name)](rng, changed)

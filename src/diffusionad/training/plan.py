@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from diffusionad.assembly import build_detector
 from diffusionad.training.data import read_good_pictures
-from diffusionad.training.runs import resolve_run
+from diffusionad.training.runs import counted, resolve_run
 
 __all__ = ["plan"]
 
@@ -29,6 +31,7 @@ def plan(
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
     good = read_good_pictures(Path(data), config, layout, category)
+    config = counted(config, len(good.training.samples))
     detector = build_detector(config)
     return {
         "training pictures": len(good.training.samples),
@@ -36,7 +39,11 @@ def plan(
         "calibration pictures": len(good.calibration.samples),
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
-        "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),
-        "segmenter parameters": sum(weight.numel() for weight in detector.segmenter.parameters()),
+        "denoiser parameters": _parameters(detector.denoiser),
+        "segmenter parameters": _parameters(detector.segmenter),
         "config": config.model_dump(mode="json"),
     }
+
+
+def _parameters(network: nn.Module | None) -> int:
+    return 0 if network is None else sum(weight.numel() for weight in network.parameters())
