@@ -105,7 +105,7 @@ class Detector(nn.Module):
         Where there is one noise scale, only t_fine and eps_fine count; where there is no denoiser, none of them.
         """
         if self.denoiser is None:
-            return Reconstruction(image, torch.zeros_like(image), None, image)
+            return Reconstruction(image, image, None, image)
         if not self.diffuses:
             restored: Tensor = self.denoiser(image).to(image.dtype)
             return Reconstruction(restored.clamp(-1, 1), restored, None, image)
@@ -138,16 +138,18 @@ class Detector(nn.Module):
         logits: Tensor = self.segmenter(torch.cat(shown, dim=1))
         return logits.to(image.dtype)
 
-    @staticmethod
-    def residual(image: Tensor, result: Reconstruction) -> Tensor:
+    def residual(self, image: Tensor, result: Reconstruction) -> Tensor:
         """Image less fine reconstruction, [B, C, H, W]; the guided one also lacks the detail of good parts.
 
         Without a denoiser it is the image itself.
         """
-        return image - result.fine.clamp(-1, 1)
+        if self.denoiser is None:
+            return image
+        # clamped a second time, what is `guided` already would be merged away on export, under a name still in use
+        return image - (result.guided if result.coarse is None else result.fine.clamp(-1, 1))
 
     def disturbed(self, image: Tensor) -> Tensor:
-        """What the denoiser is first shown of an image [B, C, H, W] at inference; the image, where nothing is disturbed."""
+        """What the denoiser is first shown of an image [B, C, H, W] at inference; else the image itself."""
         if not self.diffuses:
             return image
         first = self.restoring.averaged[0] if self.restoring.kind == "averaged" else self.t_fine
@@ -205,11 +207,8 @@ def _mean(every: Reconstruction, batch: int) -> Reconstruction:
     """From [N B, ...] to [B, ...]; the noisy image is that of the first step."""
     if len(every.guided) == batch:
         return every
-    guided, fine = (
-        torch.stack(images.chunk(len(images) // batch)).mean(dim=0)
-        for images in (every.guided, every.fine.clamp(-1, 1))
-    )
-    return Reconstruction(guided, fine, None, every.fine_noisy[:batch])
+    guided = torch.stack(every.guided.chunk(len(every.guided) // batch)).mean(dim=0)
+    return Reconstruction(guided, guided, None, every.fine_noisy[:batch])
 
 
 def _odds_of_mean(logits: Tensor, batch: int) -> Tensor:

@@ -36,8 +36,8 @@ def check_passes(config: Config) -> None:
     diffusion = config.diffusion
     if config.networks.startswith("denoiser") and diffusion.passes > MOST_PASSES:
         raise UsageError(
-            f"diffusion.reconstruction={diffusion.reconstruction} would unroll {diffusion.passes} passes of the denoiser "
-            f"into the ONNX file, which holds {MOST_PASSES} at most: set diffusion.stride="
+            f"diffusion.reconstruction={diffusion.reconstruction} would unroll {diffusion.passes} passes of the "
+            f"denoiser into the ONNX file, which holds {MOST_PASSES} at most: set diffusion.stride="
             f"{-(-diffusion.t_fine // (MOST_PASSES - 1))} or more."
         )
 

@@ -110,11 +110,11 @@ class DiffusionSettings(_Closed):
     octaves: Positive = 6
     persistence: float = Field(0.8, gt=0, le=1)
     noise_cells: float = Field(4.0, gt=0)
-    """Of simplex and Perlin noise: octaves, amplitude of each as a share of the coarser one's, and cells of the coarsest
-    one along the shorter side. AnoDDPM's are 6, 0.8 and 4."""
+    """Of simplex and Perlin noise: octaves, amplitude of each as a share of the coarser one's, and cells of the
+    coarsest one along the shorter side. AnoDDPM's are 6, 0.8 and 4."""
     reconstruction: Literal["norm-guided", "one-step", "averaged", "iterative"] = "norm-guided"
-    """Journal version: norm-guided. v1: averaged. one-step and iterative begin at t_fine. Only norm-guided trains at two
-    noise scales, the others draw one step from fine_range."""
+    """Journal version: norm-guided. v1: averaged. one-step and iterative begin at t_fine. Only norm-guided trains at
+    two noise scales, the others draw one step from fine_range."""
     t_averaged: Annotated[tuple[int, ...], Field(min_length=1)] = (191, 331)
     """Steps whose maps are averaged; v1's 100 and 200 on [0, 1] images are 191 and 331 here."""
     stride: Positive = 1
@@ -212,8 +212,8 @@ class LossSettings(_Closed):
     noise_weight: float = Field(1.0, ge=0)
     """Weight of the noise loss; of the autoencoder's loss, where that takes the denoiser's place."""
     noise_on: Literal["normal", "all"] = "normal"
-    """normal (journal version): the normal samples count. all (v1): synthetic ones too, against the noise that was drawn,
-    so that planted defects are also learned as something to keep."""
+    """normal (journal version): the normal samples count. all (v1): synthetic ones too, against the noise that was
+    drawn, so that planted defects are also learned as something to keep."""
     snr_cap: float = Field(5.0, gt=0)
     """Weight of a step in the noise loss, in signal-to-noise ratio, when the network predicts x0 (Hang et al. 2023)."""
     repair_weight: float = Field(1.0, ge=0)

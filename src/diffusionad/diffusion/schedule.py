@@ -33,7 +33,7 @@ class Schedule:
         self._alpha_bar = torch.cumprod(1 - betas, dim=0)
 
     def alpha_bar(self, t: Tensor | int) -> Tensor:
-        """Signal power left: x_t given x0 has mean sqrt(ab) x0 and variance 1 - ab. Float64, shape of t, 0 <= t < steps.
+        """Signal power left: x_t has mean sqrt(ab) x0 and variance 1 - ab. Float64, shape of t, 0 <= t < steps.
 
         Paper: Eq. 1
         """
