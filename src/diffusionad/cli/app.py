@@ -28,7 +28,8 @@ app.command("diffusionad.cli.judge:calibrate", help="Set the threshold from good
 app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures whose truth is known.")
 app.command("diffusionad.cli.judge:predict", help="Judge files, folders and globs.")
 app.command("diffusionad.cli.datasets:datasets", help="List layouts, their folders, public data sets and licences.")
-app.command("diffusionad.cli.judge:info", help="Say what a bundle is, its numbers and its limits.")
+app.command("diffusionad.cli.judge:info", help="Say what a bundle is, or what a preset takes on this machine.")
+app.command("diffusionad.cli.reproduce:reproduce", help="Measure a benchmark and print the paper's table beside it.")
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
