@@ -166,7 +166,7 @@ class Detector(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Inference at the fixed steps and the fixed noise.
 
-        Paper: Alg. 2, Fig. 3
+        Paper: Alg. 2; Fig. 3, pipeline
         """
         every = self._at_every_step(image)
         times = len(every.guided) // len(image)

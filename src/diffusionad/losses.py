@@ -20,7 +20,7 @@ def noise_loss(clean_hat: Tensor, clean: Tensor, snr: Tensor, share: Tensor, cap
             A batch in which none counts has the loss 0 by construction.
         cap: bound of the weight (Hang et al. 2023); None is the paper's loss.
 
-    Paper: Eq. 3, Eq. 6
+    Paper: Eq. 3; Eq. 6
     """
     weight = (snr if cap is None else snr.clamp(max=cap)).to(clean_hat.dtype)
     each = (clean_hat - clean).square().flatten(1).mean(dim=1) * weight

@@ -61,6 +61,8 @@ def image_score(anomaly_map: FloatMap, top_k: int, least: bool = False) -> float
 
     The sum is rounded once, so neither the order of the pixels nor the machine changes a bit of it.
 
+    Paper: Sec. 3.4, image score
+
     Raises:
         PictureError: the map is not finite.
         UsageError: the map is not [H, W] or has fewer than `top_k` pixels, or `top_k` is below 1.

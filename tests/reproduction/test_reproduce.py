@@ -96,7 +96,7 @@ def test_the_ablation_measures_several_variants_on_one_run(root: Path, tmp_path:
         append_row(path, row)
     said.clear()
     again = ablate(asked, lambda text, passing: said.append(text), ("one-scale",))
-    assert sum(text.startswith("Run ") for text in said) == 1 
+    assert sum(text.startswith("Run ") for text in said) == 1
     figures = {row["variant"]: row["pixel_ap"] for row in again}
     assert figures == {row["variant"]: row["pixel_ap"] for row in rows}  # and it is the same run
 

@@ -46,7 +46,7 @@ def estimate(network: Network, prediction: Prediction, schedule: Schedule, x_t: 
 def norm_guided(fine: Tensor, coarse: Tensor, share: Tensor) -> Tensor:
     """lerp(x0_fine, clamp(x0_coarse), w (1 - ab_fine)), clamped; share [B] in 0..1.
 
-    Paper: Norm guidance (journal version)
+    Paper: Norm guidance, journal version
     """
     return torch.lerp(fine, coarse.clamp(-1, 1), per_sample(share, fine)).clamp(-1, 1)
 

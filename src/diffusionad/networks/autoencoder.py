@@ -20,6 +20,8 @@ class Autoencoder(nn.Module):
         patch: cells of patch x patch pixels are folded into channels first; H and W must be multiples of
             patch * 2 ** (levels - 1).
         groups: groups of each GroupNorm.
+
+    Paper: Sec. 4.4, DRAEM+
     """
 
     def __init__(self, *, channels: int = 3, widths: Sequence[int], patch: int = 1, groups: int = 8) -> None:

@@ -62,7 +62,10 @@ class Recipe:
 
 
 def augment(rng: np.random.Generator, picture: Bytes, recipe: Recipe = Recipe()) -> Bytes:
-    """Apply `recipe.count` different operations, chosen by chance, to [H, W, 3] uint8."""
+    """Apply `recipe.count` different operations, chosen by chance, to [H, W, 3] uint8.
+
+    Paper: Sec. 3.3, augmentations
+    """
     drawn = rng.choice(sorted(recipe.operations or OPERATIONS), size=recipe.count, replace=False)
     changed = Image.fromarray(picture)
     for name in drawn:
@@ -71,7 +74,10 @@ def augment(rng: np.random.Generator, picture: Bytes, recipe: Recipe = Recipe())
 
 
 def rearrange(rng: np.random.Generator, picture: Bytes, grid: int = 8) -> Bytes:
-    """Cut [H, W, C] into grid x grid tiles and lay them in a drawn order; what does not divide evenly stays."""
+    """Cut [H, W, C] into grid x grid tiles and lay them in a drawn order; what does not divide evenly stays.
+
+    Paper: Sec. 3.3, rearrangement
+    """
     height, width, channels = picture.shape
     tall, wide = height // grid, width // grid
     if tall == 0 or wide == 0:
