@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def measure(count: int) -> tuple[float, int, int]:
-    """(seconds, peak MB, peak MB before): continuous maps, nearly all values different; a defect on every second one."""
+    """(seconds, peak MB, peak MB before): continuous maps, nearly no value twice; a defect on every second one."""
     rng = np.random.default_rng(0)
     before = peak()
     metrics, taken = PixelMetrics(), 0.0

@@ -53,7 +53,7 @@ def build_detector(config: Config) -> Detector:
             difference_map=config.difference_map,
             top_k=top_k,
             least=least,
-            normality=Normality(CHANNELS, config.data.size, widths) if widths else None,
+            normality=Normality(CHANNELS, config.data.size, widths, pooled=config.pooled) if widths else None,
         )
 
 
@@ -118,7 +118,7 @@ def build_pairs(
 
     Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere.
     """
-    synthesis, training = config.synthesis, stream == "pair"
+    synthesis, training, tiled = config.synthesis, stream == "pair", config.data.fit == "tile"
     return PairMaker(
         pictures,
         foregrounds,
@@ -130,11 +130,12 @@ def build_pairs(
         ),
         seed=config.seed,
         anomalous_share=synthesis.anomalous_share if training else 0.5,
-        shift=config.data.shift if training else 0.0,
+        shift=config.data.shift if training and not tiled else 0.0,  # tiles lie anywhere as it is
         light=config.data.light if training else 0.0,
         stream=stream,
         judged=judged,
         draw=_draw(config),
+        tile=config.data.size if tiled else None,
     )
 
 

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusionad.data import Tiling, cut_mask, cut_tile
 from diffusionad.rng import Draw, Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import Synthesizer
 from diffusionad.tensors import to_image
 
 __all__ = ["Batch", "PairMaker"]
+
+TRIES = 8
+"""Places tried for a tile that shows enough of the object to plant a defect on."""
+
+ENOUGH_OBJECT = 1 / 16
+"""Share of a tile that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class Batch:
         noise: [2, B, C, H, W] the noise (fine, coarse) to disturb them with.
         time: [2, B] float64 in 0..1, where in the range of steps (fine, coarse) each sample is disturbed.
         indices: [B] which training pictures they are.
+        judged: [H, W] bool each, where a sample is judged; None: everywhere.
     """
 
     image: NDArray[np.float32]
@@ -37,14 +45,15 @@ class Batch:
     noise: NDArray[np.float32]
     time: NDArray[np.float64]
     indices: NDArray[np.intp]
+    judged: tuple[BoolMap | None, ...] = ()
 
 
 class PairMaker:
     """Draws batches from normal pictures.
 
     Args:
-        pictures: normal pictures at working size, HWC uint8 or uint16.
-        foregrounds: [H, W] bool each, or None for textures.
+        pictures: normal pictures at working size, HWC uint8 or uint16; of any size where tiles are cut of them.
+        foregrounds: [H, W] bool each, or None for textures; of any resolution where tiles are cut.
         synthesizer: plants the defects.
         seed: with the place in the run, decides everything drawn.
         anomalous_share: share of synthetic samples.
@@ -52,6 +61,7 @@ class PairMaker:
         stream: "pair" for training, "validation" for the held-out set.
         judged: [H, W] bool for each picture, where defects may lie, which does not move with it; None: everywhere.
         draw: draws the noise.
+        tile: (H, W) of the samples, cut at drawn places; None: pictures are samples.
     """
 
     def __init__(
@@ -67,11 +77,13 @@ class PairMaker:
         stream: Stream = "pair",
         judged: Sequence[BoolMap | None] | None = None,
         draw: Draw = normal,
+        tile: tuple[int, int] | None = None,
     ) -> None:
         self._pictures, self._foregrounds, self._synthesizer = pictures, foregrounds, synthesizer
         self._seed, self._share, self._shift, self._light, self._stream = seed, anomalous_share, shift, light, stream
         self._draw = draw
         self._judged = judged if judged is not None else [None] * len(pictures)
+        self._tile = tile
 
     def batch(self, start: int, count: int) -> Batch:
         """Samples start .. start + count of the endless sequence that the seed defines."""
@@ -89,6 +101,7 @@ class PairMaker:
             time=np.stack([rng.random(2) for rng in draws], axis=1),
             noise=np.stack([self._draw(rng, 2, *shape) for rng in draws], axis=1),
             indices=indices,
+            judged=tuple(sample[3] for sample in samples),
         )
 
     def _picture_at(self, place: int) -> int:
@@ -100,13 +113,17 @@ class PairMaker:
         """Spread evenly: with a share of one half, every other sample."""
         return int((place + 1) * self._share) > int(place * self._share)
 
-    def _sample(self, place: int, index: int) -> tuple[Image, Image, BoolMap]:
-        rng = generator(self._seed, self._stream, place)
-        clean, foreground = self._vary(rng, to_image(self._pictures[index]), self._foregrounds[index])
-        if not self._is_synthetic(place):
-            return clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_)
-        pair = self._synthesizer.plant(rng, clean, foreground, self._judged[index])
-        return pair.image, clean, pair.true_mask
+    def _sample(self, place: int, index: int) -> tuple[Image, Image, BoolMap, BoolMap | None]:
+        """(image, clean, true mask, judged) of one sample."""
+        rng, plants = generator(self._seed, self._stream, place), self._is_synthetic(place)
+        picture, foreground, judged = self._pictures[index], self._foregrounds[index], self._judged[index]
+        if self._tile is not None:
+            picture, foreground, judged = _cut(rng, picture, foreground, judged, self._tile, TRIES if plants else 1)
+        clean, foreground = self._vary(rng, to_image(picture), foreground)
+        if not plants:
+            return clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_), judged
+        pair = self._synthesizer.plant(rng, clean, foreground, judged)
+        return pair.image, clean, pair.true_mask, judged
 
     def _vary(self, rng: np.random.Generator, image: Image, foreground: BoolMap | None) -> tuple[Image, BoolMap | None]:
         """Move and relight a picture a little, its foreground with it; edges are repeated."""
@@ -121,3 +138,33 @@ def _moved(rng: np.random.Generator, side: int, share: float) -> NDArray[np.intp
     reach = round(share * side)
     by = int(rng.integers(-reach, reach + 1))
     return np.clip(np.arange(side) + by, 0, side - 1)
+
+
+def _cut(
+    rng: np.random.Generator,
+    picture: Picture,
+    foreground: BoolMap | None,
+    judged: BoolMap | None,
+    tile: tuple[int, int],
+    tries: int,
+) -> tuple[Picture, BoolMap | None, BoolMap | None]:
+    """A tile at a drawn place, with its part of the masks; drawn again, `tries` times in all, until some of it counts.
+
+    Corners are drawn half a tile beyond the edges and moved inside, so edges are seen as often as the middle.
+    """
+    size = (picture.shape[0], picture.shape[1])
+    tiling = Tiling(size, tile, 0.0)
+    for _ in range(tries):
+        drawn = [
+            min(max(0, int(rng.integers(-side // 2, length - side // 2 + 1))), length - side)
+            if length > side
+            else (length - side) // 2
+            for length, side in zip(size, tile, strict=True)
+        ]
+        corner = (drawn[0], drawn[1])
+        part = None if foreground is None else cut_mask(foreground, size, corner, tile)
+        seen = tiling.judged(corner, judged)
+        if (part is None or part.mean() > ENOUGH_OBJECT) and (seen is None or seen.any()):
+            break
+    # beside the object a defect may be anything: there it is planted as in a texture
+    return cut_tile(picture, corner, tile), part if part is None or part.any() else None, seen

@@ -32,6 +32,7 @@ def train(
     num_nodes: int = 1,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     config: Path | None = None,
+    cache: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -55,6 +56,7 @@ def train(
         num_nodes: Nodes.
         settings: section.key=value, any number of times; see the file config.json of a run for all of them.
         config: TOML file with settings.
+        cache: Folder for decoded pictures, which other runs may share; without it memory, or OUT/cache for large sets.
         dry_run: Read everything, say what would be done, and stop.
         json: Print one JSON object instead of text.
     """
@@ -84,6 +86,7 @@ def train(
         screen.result({"categories": plans} if whole else plans[category])
         return 0
     asked |= {"textures": textures, "device": device, "devices": devices, "num_nodes": num_nodes, "line": screen.line}
+    asked |= {"cache": cache}
     runs = {}
     for name, folder in places.items():
         if whole:

@@ -19,7 +19,8 @@ from diffusionad.data.pictures import (
     read_picture,
     read_stored,
 )
-from diffusionad.data.resize import resize, resize_map, resize_mask
+from diffusionad.data.resize import pooled, resize, resize_map, resize_mask
+from diffusionad.data.tiles import Tiles, Tiling, cut_mask, cut_tile
 
 __all__ = [
     "BACKGROUND",
@@ -31,7 +32,11 @@ __all__ = [
     "Framing",
     "Reading",
     "Stored",
+    "Tiles",
+    "Tiling",
     "View",
+    "cut_mask",
+    "cut_tile",
     "describe_layouts",
     "find_foreground",
     "find_pictures",
@@ -40,6 +45,7 @@ __all__ = [
     "is_mask_empty",
     "layout_trees",
     "picture_size",
+    "pooled",
     "read_mask",
     "read_mask_levels",
     "read_picture",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import nn
@@ -30,7 +31,8 @@ def plan(
 ) -> dict[str, Any]:
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
-    good = read_good_pictures(Path(data), config, layout, category)
+    with TemporaryDirectory() as spill:
+        good = read_good_pictures(Path(data), config, layout, category, spill=Path(spill))
     config = counted(config, len(good.training.samples))
     detector = build_detector(config)
     return {

@@ -71,6 +71,7 @@ def train(
     foreground: str | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
+    cache: str | Path | None = None,
     line: Line | None = None,
 ) -> TrainedRun:
     """Train on the good pictures of a data set, calibrate, and write a bundle to `out`/bundle.
@@ -90,6 +91,8 @@ def train(
         foreground: auto, whole or a folder of masks; None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
+        cache: folder for decoded pictures, which other runs may share; None: memory, or `out`/cache where a set takes
+            more than a quarter of what is free. Results do not depend on it.
         line: shows a line of text; True when the next may overwrite it. None: silence.
 
     Raises:
@@ -100,7 +103,8 @@ def train(
     """
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
     folder, line = Path(out), line or _silent
-    good = read_good_pictures(Path(data), config, layout, category)
+    place = Path(cache) if cache else None
+    good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
     config = counted(config, len(good.training.samples))
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
@@ -201,10 +205,11 @@ def _is_bundle(folder: Path) -> bool:
 
 
 def _opening(good: GoodPictures, config: Config, fabric: Fabric) -> str:
+    held = f", decoded in {good.cache}" if good.cache else ""
     limit = f"{config.training.images} images" if config.training.images else f"{config.training.max_seconds:.0f} s"
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
-        f"the weights, {len(good.calibration.samples)} for the threshold; foreground: {good.kind}. "
+        f"the weights, {len(good.calibration.samples)} for the threshold{held}; foreground: {good.kind}. "
         f"Preset {config.preset} at {config.data.size[0]} x {config.data.size[1]}, {limit}, "
         f"{fabric.world_size} x {fabric.device.type}."
     )
