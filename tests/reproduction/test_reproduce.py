@@ -12,10 +12,12 @@ import pytest
 
 from diffusionad.cli import main
 from diffusionad.config import resolve
-from diffusionad.reproduction import Asked, ablate, measure_sizes
+from diffusionad.data import read_picture
+from diffusionad.reproduction import Asked, ablate, measure_sizes, write_strips
 from diffusionad.reproduction.ablation import TRAININGS, VARIANTS
 from diffusionad.reproduction.paper import read_table
 from diffusionad.reproduction.rows import COLUMNS, append_row, config_key, read_rows
+from diffusionad.reproduction.strips import EACH, SIDE
 from diffusionad.reproduction.timing import duration, time_a_step
 
 SMALL = (
@@ -99,6 +101,13 @@ def test_the_ablation_measures_several_variants_on_one_run(root: Path, tmp_path:
     assert sum(text.startswith("Run ") for text in said) == 1
     figures = {row["variant"]: row["pixel_ap"] for row in again}
     assert figures == {row["variant"]: row["pixel_ap"] for row in rows}  # and it is the same run
+    written = write_strips(asked, tmp_path / "looks", lambda text, passing: None)
+    sheets = sorted((tmp_path / "looks" / "bottle" / "seed0").iterdir())
+    assert written == len(sheets) == 2 * EACH  # good and one kind of defect
+    side = 32 * (SIDE // 32)
+    heights = {read_picture(sheet).shape[0] for sheet in sheets}
+    assert all(height >= side * len(names) for height in heights)  # a row for each variant of the finished run
+    assert all(height < side * (len(names) + 2) for height in heights)
 
 
 def test_every_variant_stands_on_a_known_run_and_beside_a_known_row() -> None:
@@ -115,7 +124,8 @@ def test_every_variant_stands_on_a_known_run_and_beside_a_known_row() -> None:
     [
         (["--categories", "botle"], "'botle'.*bottle"),
         (["--set", "training.bach=3"], "training.bach"),
-        (["--only", "segmenter"], "chooses runs of the ablation"),
+        (["--only", "segmenter"], "runs of the ablation"),
+        (["--strips", "looks"], "runs of the ablation"),
         (["--max-time", "soon"], "not a duration"),
     ],
 )

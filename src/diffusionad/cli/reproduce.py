@@ -42,6 +42,7 @@ def reproduce(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     only: Words = None,
+    strips: Path | None = None,
     results: Path = Path("results"),
     runs: Path = Path("runs/reproduce"),
     full: Annotated[bool, Parameter(negative=())] = False,
@@ -64,6 +65,7 @@ def reproduce(
         device: Where to train.
         settings: section.key=value, any number of times.
         only: Ablation: only these trained runs and what is measured on them.
+        strips: Ablation: afterwards write pictures, reconstructions and maps of every finished run to this folder.
         results: Folder of the CSV files; a row is added when it is measured, none is ever removed.
         runs: Folder of the training runs.
         full: Print all columns of the paper's tables too.
@@ -78,8 +80,8 @@ def reproduce(
         raise UsageError(
             f"There is no run {', '.join(unknown)} in the ablation; the known ones are {', '.join(TRAININGS)}."
         )
-    if only and what != "ablation":
-        raise UsageError(f"--only chooses runs of the ablation; {what} has none.")
+    if what != "ablation" and (only or strips):
+        raise UsageError(f"--only and --strips are about the runs of the ablation; {what} has none of them.")
     asked = reproduction.Asked(
         root=root,
         results=results,
@@ -97,6 +99,8 @@ def reproduce(
     if what == "ablation":
         rows = reproduction.ablate(asked, screen.line, tuple(only or ()))
         _show_ablation(screen, rows, full)
+        if strips:
+            reproduction.write_strips(asked, strips, screen.line)
     else:
         rows = reproduction.reproduce(what, asked, screen.line)
         _show_benchmark(screen, what, rows, full)

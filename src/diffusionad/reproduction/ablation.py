@@ -6,8 +6,10 @@ A variant is a set of settings. What differs only at inference is measured on on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from diffusionad.assembly import TorchBackend
+from diffusionad.bundle import Bundle
 from diffusionad.config import Config
 from diffusionad.data import find_samples
 from diffusionad.evaluation import evaluate
@@ -19,7 +21,7 @@ from diffusionad.reproduction.timing import estimate
 from diffusionad.training.runs import TrainedRun
 from diffusionad.training.watch import Line
 
-__all__ = ["TRAININGS", "VARIANTS", "Variant", "ablate"]
+__all__ = ["TRAININGS", "VARIANTS", "Variant", "ablate", "inspector_of", "run_folder"]
 
 _PAPERS_MAP = ("normality.widths=[]",)
 """Segmenter or difference alone decide, as in the paper."""
@@ -123,8 +125,7 @@ def ablate(asked: Asked, line: Line, only: tuple[str, ...] = ()) -> list[dict[st
         estimate([_trained(asked, training, seed) for _, seed, training, _ in missing], asked.device, line)
     for number, (place, seed, training, rows) in enumerate(missing, 1):
         line(f"Run {number} of {len(missing)}: {place.category}, seed {seed}, {training}.", False)
-        folder = asked.runs / "ablation" / place.category / f"{training}-{_trained_key(asked, training)}-seed{seed}"
-        run = run_once(asked, place, folder, seed, _more(training), line)
+        run = run_once(asked, place, run_folder(asked, place, training, seed), seed, _more(training), line)
         for variant in rows:
             line(f"  {variant.name}", False)
             append_row(path, _measured(asked, place, variant, seed, run, line))
@@ -145,8 +146,16 @@ def _trained(asked: Asked, training: str, seed: int) -> Config:
     return resolve_asked(asked, seed, _more(training))
 
 
-def _trained_key(asked: Asked, training: str) -> str:
-    return config_key(_trained(asked, training, 0))
+def run_folder(asked: Asked, place: Place, training: str, seed: int) -> Path:
+    """Where a run of `TRAININGS` is kept; the settings are part of its name."""
+    key = config_key(_trained(asked, training, 0))
+    return asked.runs / "ablation" / place.category / f"{training}-{key}-seed{seed}"
+
+
+def inspector_of(asked: Asked, variant: Variant, seed: int, trained: Bundle) -> Inspector:
+    """A variant on the weights of its run, with torch, so that it need not be exported; without a threshold."""
+    config = _config(asked, variant, seed)
+    return Inspector(replace(trained, config=config, calibration=None), TorchBackend(config, trained.weights))
 
 
 def _config(asked: Asked, variant: Variant, seed: int) -> Config:
@@ -154,10 +163,8 @@ def _config(asked: Asked, variant: Variant, seed: int) -> Config:
 
 
 def _measured(asked: Asked, place: Place, variant: Variant, seed: int, run: TrainedRun, line: Line) -> dict[str, str]:
-    """Evaluate a variant on a trained run, with torch, so that it need not be exported."""
-    config = _config(asked, variant, seed)
-    bundle = replace(run.bundle, config=config, calibration=None)
-    inspector = Inspector(bundle, TorchBackend(config, bundle.weights))
+    inspector = inspector_of(asked, variant, seed, run.bundle)
+    bundle, config = inspector.bundle, inspector.bundle.config
     samples = find_samples(asked.root, place.layout, place.category)
     out = run.folder / "variants" / variant.name.replace(" ", "_").replace(",", "")
     measured = evaluate(inspector, samples, out, data=f"{place.category}, {variant.name}", line=line)
