@@ -52,6 +52,8 @@ def test_a_batch_is_its_smaller_batches_laid_together(foreground: BoolMap | None
     assert {field.name for field in fields(Batch)} == {*WHERE, "judged"}
     source = maker(foreground=foreground, shift=0.1, light=0.1)
     whole, first, second = source.batch(7, 11), source.batch(7, 4), source.batch(11, 7)
+    assert len(whole.judged) == 11
+    assert whole.judged == first.judged + second.judged
     for name, axis in WHERE.items():
         pieces = np.concatenate([getattr(first, name), getattr(second, name)], axis=axis)
         np.testing.assert_array_equal(getattr(whole, name), pieces, err_msg=name)

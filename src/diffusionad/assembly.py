@@ -21,17 +21,16 @@ from diffusionad.scoring import pixels_for
 from diffusionad.structures import BoolMap, FloatMap, Image, Picture
 from diffusionad.synthesis import Recipe, Synthesizer, Textures
 
-__all__ = ["CHANNELS", "TorchBackend", "build_detector", "build_pairs"]
-
-CHANNELS = 3
-"""Channels of an image; grey pictures are repeated."""
+__all__ = ["TorchBackend", "build_detector", "build_pairs"]
 
 
 def build_detector(config: Config) -> Detector:
     """The networks with weights drawn from the seed, and the fixed noise of inference."""
-    diffusion, widths = config.diffusion, config.normality.widths
+    diffusion = config.diffusion
     top_k, least = pixels_for(config.data.size, config.score, config.top_k, config.percentile)
-    noise = fixed_noise(config.seed, CHANNELS, config.data.size, _noises(config), _draw(config))
+    noise = fixed_noise(
+        config.seed, config.channels, config.data.size, count=_noises(config), make=_noise_maker(config)
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Detector(
@@ -53,7 +52,7 @@ def build_detector(config: Config) -> Detector:
             difference_map=config.difference_map,
             top_k=top_k,
             least=least,
-            normality=Normality(CHANNELS, config.data.size, widths, pooled=config.pooled) if widths else None,
+            normality=_normality(config),
         )
 
 
@@ -64,9 +63,9 @@ def _restorer(config: Config) -> Denoiser | Autoencoder | None:
         return None
     if config.networks == "autoencoder+segmenter":
         widths = [denoiser.width * multiplier for multiplier in denoiser.multipliers]
-        return Autoencoder(channels=CHANNELS, widths=widths, patch=denoiser.patch, groups=denoiser.groups)
+        return Autoencoder(channels=config.channels, widths=widths, patch=denoiser.patch, groups=denoiser.groups)
     return Denoiser(
-        channels=CHANNELS,
+        channels=config.channels,
         width=denoiser.width,
         multipliers=denoiser.multipliers,
         blocks=denoiser.blocks,
@@ -83,7 +82,12 @@ def _segmenter(config: Config) -> Segmenter | None:
     if config.networks == "denoiser":
         return None
     seen = 1 if config.networks == "segmenter" else 3 if segmenter.difference else 2
-    return Segmenter(inputs=CHANNELS * seen, widths=segmenter.widths, patch=segmenter.patch, norm=segmenter.norm)
+    return Segmenter(inputs=config.channels * seen, widths=segmenter.widths, patch=segmenter.patch, norm=segmenter.norm)
+
+
+def _normality(config: Config) -> Normality | None:
+    widths = config.normality.widths
+    return Normality(config.channels, config.data.size, widths, pooled=config.pooled) if widths else None
 
 
 def _noises(config: Config) -> int:
@@ -96,7 +100,7 @@ def _noises(config: Config) -> int:
     return 2
 
 
-def _draw(config: Config) -> Draw:
+def _noise_maker(config: Config) -> Draw:
     """What draws the noise."""
     diffusion = config.diffusion
     if diffusion.noise == "gaussian":
@@ -134,7 +138,7 @@ def build_pairs(
         light=config.data.light if training else 0.0,
         stream=stream,
         judged=judged,
-        draw=_draw(config),
+        draw=_noise_maker(config),
         tile=config.data.size if tiled else None,
     )
 

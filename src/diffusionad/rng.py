@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Draw", "Stream", "fixed_noise", "generator", "normal"]
 
-Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights"]
+Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "planted"]
 
 Draw = Callable[..., NDArray[np.float32]]
 """(rng, *shape) -> noise of zero mean and unit variance, float32; `normal` is one."""
@@ -23,6 +23,7 @@ _STREAMS: dict[Stream, int] = {
     "validation": 5,
     "inference": 6,
     "weights": 7,
+    "planted": 8,
 }
 
 
@@ -37,7 +38,10 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 
 
 def fixed_noise(
-    seed: int, channels: int, size: tuple[int, int], count: int = 2, draw: Draw = normal
+    seed: int, channels: int, size: tuple[int, int], draw: int = 0, *, count: int = 2, make: Draw = normal
 ) -> NDArray[np.float32]:
-    """The noise of inference, [count, C, H, W]: fixed by (seed, size), so that a picture keeps its score."""
-    return draw(generator(seed, "inference", *size), count, channels, *size)
+    """The noise of inference, [count, C, H, W]: fixed by (seed, size), so that a picture keeps its score.
+
+    Draws from 1 on are others, to see how much a score depends on it.
+    """
+    return make(generator(seed, "inference", *size, *([draw] if draw else [])), count, channels, *size)

@@ -178,7 +178,7 @@ def _measured(asked: Asked, place: Place, variant: Variant, seed: int, run: Trai
         config=config,
         bundle=bundle,
         measured=measured,
-        images_per_second=images_per_second(inspector, config.data.size),
+        images_per_second=images_per_second(inspector),
         paper=paper,
         variant=variant.name,
     )

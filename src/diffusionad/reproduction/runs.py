@@ -132,10 +132,11 @@ def run_once(asked: Asked, place: Place, folder: Path, seed: int, more: Sequence
     )
 
 
-def images_per_second(inspector: Inspector, size: tuple[int, int], most: int = 20, patience: float = 5.0) -> float:
+def images_per_second(inspector: Inspector, most: int = 20, patience: float = 5.0) -> float:
     """Pictures through the networks in a second, one at a time: the median of a few, the first left out."""
-    chance, taken, begun = np.random.default_rng(0), [], time.perf_counter()
-    picture = chance.integers(0, 256, (*size, 3), dtype=np.uint8)
+    config, taken, begun = inspector.bundle.config, [], time.perf_counter()
+    size = config.data.size
+    picture = np.random.default_rng(0).integers(0, 256, (*size, config.channels), dtype=np.uint8)
     view = inspector.view(size)
     for _ in range(most + 1):
         started = time.perf_counter()
@@ -157,7 +158,7 @@ def _measured(
         config=config,
         bundle=inspector.bundle,
         measured=measured,
-        images_per_second=images_per_second(inspector, config.data.size),
+        images_per_second=images_per_second(inspector),
         paper={figure: reported(dataset, place.category, figure) for figure in ("image_auroc", "aupro")},
     )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from diffusionad.assembly import CHANNELS, build_detector
+from diffusionad.assembly import build_detector
 from diffusionad.config import Config
 from diffusionad.networks import Autoencoder
 
@@ -39,7 +39,7 @@ def measure_sizes(config: Config) -> list[NetworkSize]:
     with torch.device("meta"):
         detector = build_detector(config)
         sizes, (height, width) = [], config.data.size
-        image = torch.empty(1, CHANNELS, height, width)
+        image = torch.empty(1, config.channels, height, width)
         diffusion = config.diffusion
         if (restorer := detector.denoiser) is not None:
             plain = isinstance(restorer, Autoencoder)
@@ -49,7 +49,7 @@ def measure_sizes(config: Config) -> list[NetworkSize]:
         if (segmenter := detector.segmenter) is not None:
             seen = 1 if detector.denoiser is None else 3 if detector.difference else 2
             averaged = detector.diffuses and diffusion.reconstruction == "averaged"
-            shown = torch.empty(1, CHANNELS * seen, height, width)
+            shown = torch.empty(1, config.channels * seen, height, width)
             sizes.append(_size("segmenter", segmenter, (shown,), diffusion.passes if averaged else 1))
     return sizes
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.bundle import load_bundle
-from diffusionad.data import find_samples, read_mask, read_picture, resize, resize_mask
+from diffusionad.data import find_samples, read_mask, resize, resize_mask
 from diffusionad.errors import BundleError
 from diffusionad.files import write_bytes
 from diffusionad.inspector import Inspector
@@ -85,9 +85,8 @@ def _if_finished(asked: Asked, place: Place, variant: Variant, seed: int) -> Ins
 
 
 def _row(name: str, inspector: Inspector, sample: Sample) -> NDArray[np.uint8]:
-    picture = read_picture(sample.path)
-    view = inspector.view((picture.shape[0], picture.shape[1]))
-    seen = view.picture(picture)
+    shown = inspector.see(sample.path)
+    seen, view = shown.picture, shown.view
     outcome = inspector.outcome_of(seen, view)
     size = (outcome.anomaly_map.shape[0], outcome.anomaly_map.shape[1])  # of tiled pictures smaller than what was seen
     truth = np.zeros(size, np.bool_)

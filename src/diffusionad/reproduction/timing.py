@@ -57,7 +57,7 @@ def time_a_step(config: Config, device: str = "auto", steps: int = 2) -> StepTim
     optimizer = torch.optim.AdamW(detector.parameters(), lr=1e-6)
     step, optimizer = fabric.setup(TrainingStep(detector, config.diffusion, config.loss), optimizer)
     chance = np.random.default_rng(0)
-    pictures = [chance.integers(0, 256, (*config.data.size, 3), dtype=np.uint8) for _ in range(fitting)]
+    pictures = [chance.integers(0, 256, (*config.data.size, config.channels), dtype=np.uint8) for _ in range(fitting)]
     pairs = build_pairs(config, pictures, [None] * fitting, [], "pair")
     drawn = tensors_of(pairs.batch(0, fitting), slice(0, fitting), fabric.device)
     warm = gmac * fitting < PATIENCE / 4

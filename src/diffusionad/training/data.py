@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from diffusionad.config import Config
 from diffusionad.data import (
+    Foregrounds,
     Framing,
     Tiles,
     View,
-    find_foreground,
+    find_foregrounds,
     find_pictures,
     find_samples,
-    foreground_from_folder,
     picture_size,
     read_picture,
+    read_roi,
     resize,
+    see,
 )
-from diffusionad.data.fit import Fit
+from diffusionad.data.roi import mask_png
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.report.pictures import to_display
@@ -47,7 +49,7 @@ ENOUGH = 30
 IN_MEMORY = 0.25
 """Share of the free memory that decoded pictures may take; 16 bits take twice what is reckoned."""
 
-_NO_PIXELS = {"foreground", "validation_share", "calibration_share", "shift", "light", "overlap"}
+_NO_PIXELS = {"foreground", "validation_share", "calibration_share", "shift", "light", "overlap", "roi"}
 """Settings of `data` that do not change a decoded picture; any other one does."""
 
 
@@ -82,25 +84,29 @@ class Portion:
 class GoodPictures:
     """All good pictures of a data set, split; memory is their number x working size x 3 bytes (6 for 16 bit).
 
-    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds.
+    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds (a third
+    while they are looked for).
 
     Attributes:
         training, validation, calibration: disjoint; validation chooses the weights, calibration the threshold.
-        kind: "object", "texture", "whole" or "folder": how the foreground was found.
+        kind, reason: which foreground was chosen, and why (`diffusionad.data.Foregrounds`).
         hashes: sha256 of each file that trained or chose, 16 hexadecimal digits.
         unreadable: (path, sentence) of pictures left out because they cannot be read.
         key: sha256 of names and contents; a run can only be resumed on the same pictures.
         cache: folder of the decoded pictures; None: they are held in memory.
+        roi: [H, W] bool, the region of interest at the native size of the first picture; None: all is judged.
     """
 
     training: Portion
     validation: Portion
     calibration: Portion
     kind: str
+    reason: str
     hashes: list[str]
     unreadable: list[tuple[str, str]]
     key: str
     cache: Path | None
+    roi: BoolMap | None = None
 
 
 def read_good_pictures(
@@ -112,20 +118,19 @@ def read_good_pictures(
     With `cache` they are always in files under that folder, where the next run finds them.
 
     Raises:
-        DataError, UsageError: see `find_samples`.
+        DataError, UsageError: see `find_samples` and `read_roi`.
         TooFewPicturesError: fewer than 10 good pictures can be read.
         ResourceError: the disk is full, or the cache cannot be written.
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
-    data = config.data
-    framing = Framing(data.fit, data.size, data.tile, data.overlap)
-    folder = cache or (None if _fits(samples, framing) else spill)
-    store = Cache(folder, data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
+    framing = _framing(config, samples)
+    folder = cache or (None if _fits(samples, framing, config.channels) else spill)
+    store = Cache(folder, config.data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
     readable, held, views, digests, unreadable = [], [], [], [], []
     for sample in samples:
         try:
             digest = _digest(sample.path)
-            pixels, view = _read(sample.path, digest, framing, store)
+            pixels, view = _read(sample.path, digest, framing, config.data.channels, store)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
             continue
@@ -140,28 +145,32 @@ def read_good_pictures(
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
     pictures = Pictures(held)
-    foregrounds, kind = _foregrounds(config, readable, pictures, views)
-    parts = _split(len(readable), config)
+    found = _foregrounds(config, readable, pictures)
+    masks, parts = _Masks(found.masks), _split(len(readable), config)
     training, validation, calibration = (
-        Portion([readable[i] for i in part], pictures.at(part), foregrounds.at(part), [views[i] for i in part])
+        Portion([readable[i] for i in part], pictures.at(part), masks.at(part), [views[i] for i in part])
         for part in parts
     )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
     names = "\n".join(f"{sample.path.name} {digest}" for sample, digest in zip(readable, digests, strict=True))
+    roi = framing.roi
+    content = names.encode(errors="replace") + (b"" if roi is None else mask_png(roi))
     return GoodPictures(
         training=training,
         validation=validation,
         calibration=calibration,
-        kind=kind,
+        kind=found.kind,
+        reason=found.reason,
         hashes=seen,
         unreadable=unreadable,
-        key=sha256(names.encode(errors="replace")).hexdigest(),
+        key=sha256(content).hexdigest(),
         cache=folder,
+        roi=roi,
     )
 
 
-def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
-    """Whether the decoded pictures may be held in memory, reckoned with 3 bytes a pixel."""
+def _fits(samples: Sequence[Sample], framing: Framing, channels: int) -> bool:
+    """Whether the decoded pictures may be held in memory, reckoned with a byte a value."""
     height, width = framing.size
     pixels = len(samples) * height * width
     if framing.fit == "tile":
@@ -169,7 +178,7 @@ def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
         for sample in samples:
             with suppress(PictureError):
                 pixels += math.prod(framing.view(picture_size(sample.path)).working)
-    return 3 * pixels <= IN_MEMORY * free_memory()
+    return channels * pixels <= IN_MEMORY * free_memory()
 
 
 def _digest(path: Path) -> str:
@@ -180,13 +189,14 @@ def _digest(path: Path) -> str:
         raise
 
 
-def _read(path: Path, digest: str, framing: Framing, store: Cache | None) -> tuple[Picture | Entry, View]:
+def _read(
+    path: Path, digest: str, framing: Framing, channels: int | None, store: Cache | None
+) -> tuple[Picture | Entry, View]:
     """A picture as it is seen, in memory or in the cache, and how it is seen."""
 
     def decode() -> tuple[Picture, tuple[int, int]]:
-        picture = read_picture(path)
-        native = (picture.shape[0], picture.shape[1])
-        return framing.view(native).picture(picture), native
+        shown = see(path, framing, channels)
+        return shown.picture, shown.view.native
 
     if store is None:
         pixels, native = decode()
@@ -216,6 +226,16 @@ def read_textures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np
     if not textures:
         raise UsageError(f"No readable picture lies in the texture folder {folder}.")
     return textures
+
+
+def _framing(config: Config, samples: Sequence[Sample]) -> Framing:
+    """How pictures are framed; a region of interest is drawn at the size of the first that can be read."""
+    data, roi = config.data, None
+    for sample in samples if data.roi else ():
+        with suppress(PictureError):
+            roi = read_roi(Path(str(data.roi)), picture_size(sample.path))
+            break
+    return Framing(data.fit, data.size, data.tile, data.overlap, roi)
 
 
 def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]:
@@ -249,18 +269,8 @@ class _Masks(Sequence["BoolMap | None"]):
         return chosen
 
 
-def _foregrounds(
-    config: Config, samples: Sequence[Sample], pictures: Sequence[Picture], views: Sequence[View]
-) -> tuple[_Masks, str]:
-    rule, size, fit = config.data.foreground, config.data.size, config.data.fit
-    if rule == "whole":
-        return _Masks(np.ones(size, dtype=np.bool_) for _ in pictures), "whole"
-    whole: Fit = "stretch" if fit == "tile" else fit  # the object is looked for in the picture, not in its tiles
-    if rule != "auto":
-        return _Masks(foreground_from_folder(Path(rule), samples, size, whole)), "folder"
-    if fit == "tile":
-        pictures = [resize(picture, size) for picture in pictures]
-    found = find_foreground(pictures)
-    if found.kind == "texture":
-        return _Masks(None for _ in pictures), "texture"
-    return _Masks(found.mask_of(picture) for picture in pictures), "object"
+def _foregrounds(config: Config, samples: Sequence[Sample], pictures: Sequence[Picture]) -> Foregrounds:
+    fit = config.data.fit
+    if fit == "tile":  # the object is looked for in the picture, not in its tiles
+        fit, pictures = "stretch", [resize(picture, config.data.size) for picture in pictures]
+    return find_foregrounds(config.data.foreground, pictures, samples, fit)

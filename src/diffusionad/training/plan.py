@@ -26,11 +26,12 @@ def plan(
     images: int | None = None,
     seed: int | None = None,
     foreground: str | None = None,
+    roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
 ) -> dict[str, Any]:
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
-    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
+    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file, roi)
     with TemporaryDirectory() as spill:
         good = read_good_pictures(Path(data), config, layout, category, spill=Path(spill))
     config = counted(config, len(good.training.samples))
@@ -41,6 +42,8 @@ def plan(
         "calibration pictures": len(good.calibration.samples),
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
+        "judged share": round(good.training.views[0].judged_share, 4),
+        "foreground because": good.reason,
         "denoiser parameters": _parameters(detector.denoiser),
         "segmenter parameters": _parameters(detector.segmenter),
         "config": config.model_dump(mode="json"),
