@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.data import Tiling, cut_mask, cut_tile
-from diffusionad.rng import Stream, generator, normal
+from diffusionad.rng import Draw, Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import Synthesizer
 from diffusionad.tensors import to_image
@@ -60,6 +60,7 @@ class PairMaker:
         shift, light: how much a picture is moved and relit, as shares.
         stream: "pair" for training, "validation" for the held-out set.
         judged: [H, W] bool for each picture, where defects may lie, which does not move with it; None: everywhere.
+        draw: draws the noise.
         tile: (H, W) of the samples, cut at drawn places; None: pictures are samples.
     """
 
@@ -75,10 +76,12 @@ class PairMaker:
         light: float = 0.0,
         stream: Stream = "pair",
         judged: Sequence[BoolMap | None] | None = None,
+        draw: Draw = normal,
         tile: tuple[int, int] | None = None,
     ) -> None:
         self._pictures, self._foregrounds, self._synthesizer = pictures, foregrounds, synthesizer
         self._seed, self._share, self._shift, self._light, self._stream = seed, anomalous_share, shift, light, stream
+        self._draw = draw
         self._judged = judged if judged is not None else [None] * len(pictures)
         self._tile = tile
 
@@ -96,7 +99,7 @@ class PairMaker:
             true_mask=np.stack([sample[2] for sample in samples])[:, None],
             is_normal=np.array([not sample[2].any() for sample in samples]),
             time=np.stack([rng.random(2) for rng in draws], axis=1),
-            noise=np.stack([normal(rng, 2, *shape) for rng in draws], axis=1),
+            noise=np.stack([self._draw(rng, 2, *shape) for rng in draws], axis=1),
             indices=indices,
             judged=tuple(sample[3] for sample in samples),
         )
