@@ -30,6 +30,23 @@ def test_alpha_bar_is_the_product_of_what_each_step_leaves(t: int) -> None:
     assert float(SCHEDULE.sigma(t)) == pytest.approx(sigma, rel=1e-10)
 
 
+@pytest.mark.parametrize("steps", [50, 1000])
+def test_cosine_is_the_square_of_a_cosine_until_its_betas_are_cut_at_the_end(steps: int) -> None:
+    at = [math.cos((step / steps + 0.008) / 1.008 * math.pi / 2) ** 2 for step in range(steps + 1)]
+    schedule = Schedule(steps, shape="cosine")
+    for t in (0, steps // 4, steps // 2, steps - 2):
+        assert float(schedule.alpha_bar(t)) == pytest.approx(at[t + 1] / at[0], rel=1e-9)
+    last = float(schedule.alpha_bar(steps - 1) / schedule.alpha_bar(steps - 2))
+    assert last == pytest.approx(1 - 0.999, rel=1e-9)
+
+
+def test_any_last_beta_is_a_schedule() -> None:
+    for beta_end in (1e-2, 5e-2):
+        first, last = Schedule(beta_end=beta_end).alpha_bar(torch.tensor([0, 999]))
+        logs = [math.log1p(-(1e-4 + (beta_end - 1e-4) * step / 999)) for step in range(1000)]
+        assert (float(first), float(last)) == pytest.approx((1 - 1e-4, math.exp(math.fsum(logs))), rel=1e-10)
+
+
 @pytest.mark.parametrize(
     ("t", "alpha_bar", "sigma"),
     [(100, 0.8951, 0.3423), (200, 0.6564, 0.7236), (300, 0.3940, 1.2402), (400, 0.1936, 2.0411), (500, 0.0778, 3.4430)],
