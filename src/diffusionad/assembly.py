@@ -19,7 +19,7 @@ from diffusionad.pairs import PairMaker
 from diffusionad.rng import Stream, fixed_noise
 from diffusionad.scoring import top_k_for
 from diffusionad.structures import BoolMap, FloatMap, Image, Picture
-from diffusionad.synthesis import Synthesizer, Textures
+from diffusionad.synthesis import RealDefect, Synthesizer, Textures
 
 __all__ = ["CHANNELS", "TorchBackend", "build_detector", "build_pairs"]
 
@@ -70,10 +70,11 @@ def build_pairs(
     textures: Sequence[NDArray[np.uint8]],
     stream: Stream,
     judged: Sequence[BoolMap | None] | None = None,
+    real: Sequence[RealDefect] = (),
 ) -> PairMaker:
     """The source of training ("pair") or held-out ("validation") batches; held-out pictures are not varied.
 
-    Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere.
+    Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere. `real` defects only train.
     """
     synthesis, training = config.synthesis, stream == "pair"
     return PairMaker(
@@ -86,6 +87,9 @@ def build_pairs(
         light=config.data.light if training else 0.0,
         stream=stream,
         judged=judged,
+        real=real if training else (),
+        shown_share=synthesis.shown_share,
+        pasted_share=synthesis.pasted_share,
     )
 
 

@@ -46,7 +46,8 @@ class Origin:
         seconds: time in the training loop.
         device: where.
         image_auroc, pixel_ap: held-out figures with planted defects; they promise nothing about real ones.
-        hashes: first 16 hexadecimal digits of the sha256 of each picture that trained or chose.
+        hashes: first 16 hexadecimal digits of the sha256 of each picture that trained or chose, real defects too.
+        real_defects: real defective pictures that trained; they chose neither weights nor threshold.
     """
 
     data: str
@@ -60,6 +61,7 @@ class Origin:
     image_auroc: float
     pixel_ap: float
     hashes: tuple[str, ...]
+    real_defects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ def _card(config: Config, origin: Origin, calibration: Calibration | None) -> st
     promise = calibration.sentence() if calibration else "Not calibrated: it gives scores, no verdicts."
     rows: Mapping[str, Any] = {
         "Trained on": f"{origin.trained} good pictures of {origin.data} ({origin.category})",
+        **({"Real defects": f"{origin.real_defects} trained too; none chose anything"} if origin.real_defects else {}),
         "Weights chosen on": f"{origin.validated} held-out good pictures with planted defects",
         "Preset, seed": f"{config.preset}, {config.seed}",
         "Working size": f"{height} x {width} pixels",

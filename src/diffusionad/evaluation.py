@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from diffusionad.bundle import Origin
 from diffusionad.data import View, read_mask, read_picture
 from diffusionad.errors import DataError
-from diffusionad.files import write_bytes, write_json, write_text
+from diffusionad.files import file_hash, write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
 from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precision, f1_max
 from diffusionad.report.gallery import Gallery
@@ -39,6 +40,7 @@ class Evaluation:
         escapes: defective pictures called good, of how many.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
+        left_out: test pictures that trained the bundle and were not judged.
     """
 
     figures: dict[str, float | None]
@@ -48,6 +50,7 @@ class Evaluation:
     escapes: tuple[int, int]
     unjudged: list[tuple[str, str]]
     milliseconds: float
+    left_out: int = 0
 
 
 @dataclass(slots=True)
@@ -83,7 +86,9 @@ def evaluate(
         DataError: there is no test picture, or a mask does not fit its picture.
         ResourceError: the disk is full.
     """
-    chosen = [sample for sample in samples if sample.split == "test"]
+    chosen, trained = _unseen([sample for sample in samples if sample.split == "test"], inspector.bundle.origin)
+    if trained:
+        line(f"Left out: {trained} test pictures that trained this bundle.", False)
     if not chosen:
         raise DataError(
             f"No test picture was found in {data}: expected test/good and test/<defect> beside train/good. "
@@ -95,7 +100,7 @@ def evaluate(
         drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
         _judge(inspector, sample, tally, gallery, drawn)
         line(f"{number}/{len(chosen)} pictures", True)
-    evaluation = _summary(inspector, tally)
+    evaluation = _summary(inspector, tally, trained)
     write_json(out / "metrics.json", asdict(evaluation))
     write_text(out / "predictions.csv", as_csv(tally.judged))
     write_report(out / "report.html", _page(inspector, tally, evaluation, data), gallery)
@@ -150,7 +155,16 @@ def _true_mask(sample: Sample, view: View) -> BoolMap | None:
     return view.mask(read_mask(sample.mask_path, view.native, picture=sample.path))
 
 
-def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
+def _unseen(samples: list[Sample], origin: Origin) -> tuple[list[Sample], int]:
+    """The samples that did not train, and how many did. Only bundles that real defects trained are in doubt."""
+    if not origin.real_defects:
+        return samples, 0
+    seen = set(origin.hashes)
+    kept = [s for s in samples if not s.path.is_file() or file_hash(s.path)[:16] not in seen]
+    return kept, len(samples) - len(kept)
+
+
+def _summary(inspector: Inspector, tally: _Tally, trained: int) -> Evaluation:
     judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
     good = [v for v, d in judged if d == GOOD]
     bad = [v for v, d in judged if d != GOOD]
@@ -170,6 +184,7 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         escapes=(sum(v.verdict == "good" for v in bad), len(bad)),
         unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
         milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
+        left_out=trained,
     )
 
 

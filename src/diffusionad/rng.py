@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Stream", "fixed_noise", "generator", "normal"]
 
-Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights"]
+Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "real"]
 
 _STREAMS: dict[Stream, int] = {
     "split": 1,
@@ -19,6 +19,7 @@ _STREAMS: dict[Stream, int] = {
     "validation": 5,
     "inference": 6,
     "weights": 7,
+    "real": 8,
 }
 
 

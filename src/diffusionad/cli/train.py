@@ -32,6 +32,7 @@ def train(
     num_nodes: int = 1,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     config: Path | None = None,
+    defects: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -55,6 +56,7 @@ def train(
         num_nodes: Nodes.
         settings: section.key=value, any number of times; see the file config.json of a run for all of them.
         config: TOML file with settings.
+        defects: Folder of a few real defective pictures, flat or by kind, with masks or without: they train too.
         dry_run: Read everything, say what would be done, and stop.
         json: Print one JSON object instead of text.
     """
@@ -65,6 +67,8 @@ def train(
     whole = is_all(category, reading)
     if whole and devices * num_nodes > 1:
         raise UsageError("--category all trains in one process; give one --category to train in several.")
+    if whole and defects is not None:
+        raise UsageError("--defects is for one product: give one --category.")
     places = {name: out / name for name in reading.categories} if whole else {category: out}
     asked: dict[str, Any] = {
         "preset": preset,
@@ -74,6 +78,7 @@ def train(
         "foreground": foreground,
         "settings": settings or [],
         "config_file": config,
+        "defects": defects,
         "layout": reading.layout,
     }
     if dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diffusionad.data.defects import find_defects
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.fit import Framing, View
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
@@ -33,6 +34,7 @@ __all__ = [
     "Stored",
     "View",
     "describe_layouts",
+    "find_defects",
     "find_foreground",
     "find_pictures",
     "find_samples",

@@ -1,7 +1,8 @@
 """Defects drawn into normal images, so that good pictures are all that training needs."""
 
 from diffusionad.synthesis.defects import DEFECTS
+from diffusionad.synthesis.pasting import RealDefect, paste
 from diffusionad.synthesis.synthesizer import Synthesizer, SyntheticPair
 from diffusionad.synthesis.textures import Textures
 
-__all__ = ["DEFECTS", "Synthesizer", "SyntheticPair", "Textures"]
+__all__ = ["DEFECTS", "RealDefect", "Synthesizer", "SyntheticPair", "Textures", "paste"]

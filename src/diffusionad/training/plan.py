@@ -8,6 +8,7 @@ from typing import Any
 
 from diffusionad.assembly import build_detector
 from diffusionad.training.data import read_good_pictures
+from diffusionad.training.real import find_real_defects
 from diffusionad.training.runs import resolve_run
 
 __all__ = ["plan"]
@@ -25,15 +26,19 @@ def plan(
     foreground: str | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
+    defects: str | Path | None = None,
 ) -> dict[str, Any]:
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
     good = read_good_pictures(Path(data), config, layout, category)
+    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category)
     detector = build_detector(config)
     return {
         "training pictures": len(good.training.samples),
         "validation pictures": len(good.validation.samples),
         "calibration pictures": len(good.calibration.samples),
+        "real defects": len(real.paths),
+        "real defects with a mask": real.outlined,
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
         "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),

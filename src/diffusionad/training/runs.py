@@ -23,6 +23,7 @@ from diffusionad.files import refused
 from diffusionad.inspector import Inspector, OnnxBackend
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
 from diffusionad.training.machine import open_fabric
+from diffusionad.training.real import RealDefects, find_real_defects
 from diffusionad.training.session import Session
 from diffusionad.training.state import Progress
 from diffusionad.training.validation import Score
@@ -71,6 +72,7 @@ def train(
     foreground: str | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
+    defects: str | Path | None = None,
     line: Line | None = None,
 ) -> TrainedRun:
     """Train on the good pictures of a data set, calibrate, and write a bundle to `out`/bundle.
@@ -90,6 +92,7 @@ def train(
         foreground: auto, whole or a folder of masks; None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
+        defects: folder of a few real defective pictures, which train too and choose nothing; see `find_defects`.
         line: shows a line of text; True when the next may overwrite it. None: silence.
 
     Raises:
@@ -101,21 +104,29 @@ def train(
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
     folder, line = Path(out), line or _silent
     good = read_good_pictures(Path(data), config, layout, category)
+    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category)
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
     if not fabric.is_global_zero:
         line = _silent
     with _alone(folder, fabric):
-        line(_opening(good, config, fabric), False)
-        session = Session(fabric, folder, config, good, drawn, line)
+        line(_opening(good, config, fabric, real), False)
+        session = Session(fabric, folder, config, good, drawn, line, real)
         before, score, progress = session.progress.images, session.fit(), session.progress
         if fabric.is_global_zero and not (progress.images == before and _is_bundle(folder / "bundle")):
             line("Writing the bundle and calibrating.", False)
-            _finish(folder, session, config, good, _origin(Path(data), good, progress, score, str(fabric.device)))
+            origin = _origin(Path(data), good, real, progress, score, str(fabric.device))
+            _finish(folder, session, config, good, origin)
         fabric.barrier()
     bundle = load_bundle(folder / "bundle")
     return TrainedRun(
-        folder, bundle, score, progress.images, progress.seconds, _warnings(good, bundle), tuple(good.unreadable)
+        folder,
+        bundle,
+        score,
+        progress.images,
+        progress.seconds,
+        (*_warnings(good, bundle), *real.warnings),
+        tuple(good.unreadable),
     )
 
 
@@ -160,7 +171,7 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
     onnx.unlink()
 
 
-def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, device: str) -> Origin:
+def _origin(data: Path, good: GoodPictures, real: RealDefects, progress: Progress, score: Score, device: str) -> Origin:
     return Origin(
         data=data.resolve().name,
         category=good.training.samples[0].category,
@@ -172,7 +183,8 @@ def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, de
         device=device,
         image_auroc=score.image_auroc,
         pixel_ap=score.pixel_ap,
-        hashes=tuple(good.hashes),
+        hashes=(*good.hashes, *real.hashes),
+        real_defects=len(real.paths),
     )
 
 
@@ -188,13 +200,14 @@ def _is_bundle(folder: Path) -> bool:
     return True
 
 
-def _opening(good: GoodPictures, config: Config, fabric: Fabric) -> str:
+def _opening(good: GoodPictures, config: Config, fabric: Fabric, real: RealDefects) -> str:
     limit = f"{config.training.images} images" if config.training.images else f"{config.training.max_seconds:.0f} s"
+    few = f" Real defects that train too: {len(real.paths)}, {real.outlined} with a mask." if real.paths else ""
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
         f"the weights, {len(good.calibration.samples)} for the threshold; foreground: {good.kind}. "
         f"Preset {config.preset} at {config.data.size[0]} x {config.data.size[1]}, {limit}, "
-        f"{fabric.world_size} x {fabric.device.type}."
+        f"{fabric.world_size} x {fabric.device.type}.{few}"
     )
 
 
