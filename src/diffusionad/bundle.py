@@ -26,7 +26,7 @@ from diffusionad.errors import BundleError, CalibrationError
 from diffusionad.files import file_hash, refused, sync, write_json, write_text
 from diffusionad.version import __version__
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "install_bundle", "load_bundle", "recalibrate", "write_bundle"]
 
 SCHEMA_VERSION = 1
 
@@ -115,6 +115,16 @@ def recalibrate(bundle: Bundle, calibration: Calibration) -> Bundle:
     return load_bundle(folder)
 
 
+def install_bundle(bundle: Bundle, folder: Path) -> Bundle:
+    """Copy a bundle to `folder`, byte by byte, whole or not at all; what was there goes. Raises ResourceError."""
+    source = bundle.folder.resolve()
+    with _Replacement(folder) as made:
+        for path in sorted(source.iterdir()):
+            if path.is_file():
+                shutil.copyfile(path, made / path.name)
+    return load_bundle(folder)
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Read and verify a bundle.
 
@@ -182,7 +192,8 @@ class _Replacement:
             raise refused(self._folder, error) from error
 
     def _take_place(self) -> None:
-        write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
+        if not (self._made / "manifest.json").exists():  # a copy keeps its own, byte by byte
+            write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
         for name in _CONTENT:
             sync(self._made / name)
         sync(self._made)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = [
     "GOOD",
     "BoolMap",
+    "Confirmed",
     "FloatMap",
     "Image",
     "Judgement",
@@ -63,6 +64,19 @@ class Sample:
     @property
     def is_good(self) -> bool:
         return self.defect == GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Good pictures that operators confirmed, added to those of a data set.
+
+    Attributes:
+        training: files that train.
+        calibration: files that set the threshold.
+    """
+
+    training: tuple[Path, ...] = ()
+    calibration: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from diffusionad.data.fit import Framing, View
 from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
+from diffusionad.data.manifest import table_rows
 from diffusionad.data.pictures import (
     BACKGROUND,
     MAX_PIXELS,
@@ -50,5 +51,6 @@ __all__ = [
     "resize",
     "resize_map",
     "resize_mask",
+    "table_rows",
     "whole_foreground",
 ]

@@ -25,7 +25,7 @@ from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.report.pictures import to_display
 from diffusionad.rng import generator
-from diffusionad.structures import BoolMap, Picture, Sample
+from diffusionad.structures import GOOD, BoolMap, Confirmed, Picture, Sample
 
 __all__ = ["ENOUGH", "FEWEST", "GoodPictures", "Portion", "read_good_pictures", "read_textures"]
 
@@ -79,8 +79,10 @@ class GoodPictures:
     key: str
 
 
-def read_good_pictures(root: Path, config: Config, layout: str, category: str | None) -> GoodPictures:
-    """Find, read and split the good training pictures of a data set.
+def read_good_pictures(
+    root: Path, config: Config, layout: str, category: str | None, confirmed: Confirmed | None = None
+) -> GoodPictures:
+    """Find, read and split the good training pictures of a data set; `confirmed` ones come on top of the split.
 
     Raises:
         DataError, UsageError: see `find_samples`.
@@ -88,8 +90,10 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
     framing = Framing(config.data.fit, config.data.size)
+    added = confirmed or Confirmed()
+    more = [Sample(path, "train", "", GOOD) for path in (*added.training, *added.calibration)]
     readable, pictures, views, digests, unreadable = [], [], [], [], []
-    for sample in samples:
+    for sample in (*samples, *more):
         try:
             picture = read_picture(sample.path)
             digests.append(file_hash(sample.path))
@@ -98,14 +102,17 @@ def read_good_pictures(root: Path, config: Config, layout: str, category: str | 
             readable.append(sample)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
-    if len(readable) < FEWEST:
+    count = sum(sample not in more for sample in readable)
+    if count < FEWEST:
         because = f" {len(unreadable)} more could not be read; the first: {unreadable[0][1]}" if unreadable else ""
         raise TooFewPicturesError(
-            f"{len(readable)} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
+            f"{count} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
     foregrounds, kind = _foregrounds(config, readable, pictures, views)
-    parts = _split(len(readable), config)
+    parts = _split(count, config)
+    for index in range(count, len(readable)):
+        parts[0 if readable[index].path in added.training else 2].append(index)
     training, validation, calibration = (
         Portion(
             [readable[i] for i in part],

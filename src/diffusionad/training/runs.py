@@ -30,7 +30,7 @@ from diffusionad.training.validation import Score
 from diffusionad.training.watch import Line
 from diffusionad.version import __version__
 
-__all__ = ["TrainedRun", "train"]
+__all__ = ["TrainedRun", "alone", "finish", "make_origin", "run_warnings", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +109,14 @@ def train(
     fabric = open_fabric(device, devices, num_nodes, config.training)
     if not fabric.is_global_zero:
         line = _silent
-    with _alone(folder, fabric):
+    with alone(folder, fabric):
         line(_opening(good, config, fabric, real), False)
         session = Session(fabric, folder, config, good, drawn, line, real)
         before, score, progress = session.progress.images, session.fit(), session.progress
         if fabric.is_global_zero and not (progress.images == before and _is_bundle(folder / "bundle")):
             line("Writing the bundle and calibrating.", False)
-            origin = _origin(Path(data), good, real, progress, score, str(fabric.device))
-            _finish(folder, session, config, good, origin)
+            origin = make_origin(Path(data), good, real, progress, score, str(fabric.device))
+            finish(folder, session, config, good, origin)
         fabric.barrier()
     bundle = load_bundle(folder / "bundle")
     return TrainedRun(
@@ -125,7 +125,7 @@ def train(
         score,
         progress.images,
         progress.seconds,
-        (*_warnings(good, bundle), *real.warnings),
+        (*run_warnings(good, bundle), *real.warnings),
         tuple(good.unreadable),
     )
 
@@ -150,7 +150,9 @@ def resolve_run(
     return resolve(preset, file=Path(config_file) if config_file else None, settings=settings, overrides=overrides)
 
 
-def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, origin: Origin) -> None:
+def finish(
+    folder: Path, session: Session, config: Config, good: GoodPictures, origin: Origin, false_alarms: float = 0.01
+) -> None:
     """Export, calibrate with scores from the very file that will judge, and write the bundle, whole or not at all."""
     detector: Detector = build_detector(config).eval()
     detector.load_state_dict(load_file(session.weights))
@@ -164,14 +166,17 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
         folder / "bundle",
         config=config,
         origin=origin,
-        calibration=calibrate(scores),
+        calibration=calibrate(scores, false_alarms),
         weights=session.weights,
         onnx=onnx,
     )
     onnx.unlink()
 
 
-def _origin(data: Path, good: GoodPictures, real: RealDefects, progress: Progress, score: Score, device: str) -> Origin:
+def make_origin(
+    data: Path, good: GoodPictures, real: RealDefects, progress: Progress, score: Score, device: str
+) -> Origin:
+    """Where the model of a run comes from, for its bundle."""
     return Origin(
         data=data.resolve().name,
         category=good.training.samples[0].category,
@@ -211,7 +216,8 @@ def _opening(good: GoodPictures, config: Config, fabric: Fabric, real: RealDefec
     )
 
 
-def _warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
+def run_warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
+    """What a person should read about the pictures of a run."""
     warnings = [f"Left out: {sentence}" for _, sentence in good.unreadable]
     count = sum(len(portion.samples) for portion in (good.training, good.validation, good.calibration))
     if count < ENOUGH:
@@ -223,7 +229,7 @@ def _warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
 
 
 @contextmanager
-def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
+def alone(folder: Path, fabric: Fabric) -> Iterator[None]:
     """One run at a time in a folder; the lock goes with the process, however it ends."""
     if not fabric.is_global_zero:
         yield

@@ -1,0 +1,111 @@
+"""Fine-tuning: a bundle's weights go on from where they are, on its own good pictures and what has been added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from diffusionad.bundle import Bundle, load_bundle
+from diffusionad.config import Config
+from diffusionad.errors import DataError
+from diffusionad.files import file_hash
+from diffusionad.structures import Confirmed, Sample
+from diffusionad.training.data import GoodPictures, read_good_pictures
+from diffusionad.training.machine import open_fabric
+from diffusionad.training.real import NO_DEFECTS, read_real_defects
+from diffusionad.training.runs import TrainedRun, alone, finish, make_origin, run_warnings
+from diffusionad.training.session import Session
+from diffusionad.training.watch import Line
+
+__all__ = ["GENTLER", "fine_tune"]
+
+GENTLER = 0.3
+"""Factor of the learning rates: what was learned shall not be shaken off."""
+
+
+def fine_tune(
+    bundle: Bundle,
+    data: Path,
+    out: Path,
+    *,
+    layout: str,
+    category: str | None,
+    confirmed: Confirmed,
+    defects: Sequence[Sample],
+    max_time: float | None,
+    images: int | None,
+    device: str,
+    line: Line,
+) -> TrainedRun:
+    """Train `bundle` further for a bounded time or number of images, calibrate, and write a bundle to `out`/bundle.
+
+    The weights are chosen on held-out good pictures with planted defects, the threshold on good pictures that neither
+    trained nor chose; `defects` only train. Run again with the same arguments it resumes.
+
+    Args:
+        bundle: what to go on from.
+        data: the data set it was trained on; its split is that of the first training.
+        out: folder of this run.
+        layout, category: how to read `data`.
+        confirmed: good pictures that are added.
+        defects: defective pictures that are added.
+        max_time: seconds. images: images to see instead, repeatable to the bit.
+        device: auto, cpu or cuda.
+        line: shows a line of text.
+
+    Raises:
+        DataError: `data` is not what the bundle was trained on.
+        InterruptedRun, TrainingError, ResourceError: as `train`.
+    """
+    config = _gently(bundle.config, max_time, images)
+    good = read_good_pictures(data, config, layout, category, confirmed)
+    _check_origin(bundle, good, confirmed, data)
+    real = read_real_defects(defects, config) if defects else NO_DEFECTS
+    fabric = open_fabric(device, 1, 1, config.training)
+    with alone(out, fabric):
+        line(
+            f"Fine-tuning {bundle.key} on {len(good.training.samples)} good pictures, {len(confirmed.training)} of them "
+            f"confirmed by operators, and {len(real.paths)} real defects, {real.outlined} with a mask.",
+            False,
+        )
+        session = Session(fabric, out, config, good, [], line, real, bundle.weights)
+        score, progress = session.fit(), session.progress
+        new, old = make_origin(data, good, real, progress, score, str(fabric.device)), bundle.origin
+        origin = replace(
+            new,
+            data=old.data,
+            category=old.category,
+            images=old.images + new.images,
+            seconds=round(old.seconds + new.seconds, 1),
+            hashes=tuple(sorted({*old.hashes, *new.hashes})),
+            real_defects=len({*old.hashes, *real.hashes}) - len(old.hashes) + old.real_defects,
+        )
+        requested = bundle.calibration.requested if bundle.calibration else 0.01
+        finish(out, session, bundle.config, good, origin, requested)
+    made = load_bundle(out / "bundle")
+    warnings = (*run_warnings(good, made), *real.warnings)
+    return TrainedRun(out, made, score, progress.images, progress.seconds, warnings, tuple(good.unreadable))
+
+
+def _gently(config: Config, max_time: float | None, images: int | None) -> Config:
+    training = config.training
+    limits = {"images": images, "max_seconds": None if images else max_time}
+    rates = {
+        "denoiser_rate": training.denoiser_rate * GENTLER,
+        "segmenter_rate": training.segmenter_rate * GENTLER,
+    }
+    return config.model_copy(update={"training": training.model_copy(update=limits | rates)})
+
+
+def _check_origin(bundle: Bundle, good: GoodPictures, confirmed: Confirmed, data: Path) -> None:
+    """The pictures of the data set that train now are those that trained then."""
+    added = {file_hash(path)[:16] for path in confirmed.training}
+    strange = set(good.hashes) - set(bundle.origin.hashes) - added
+    if strange:
+        raise DataError(
+            f"{len(strange)} of the pictures of {str(data)!r} that would train were not among those that trained the "
+            f"bundle ({bundle.origin.category!r} of {bundle.origin.data!r}): give the very data set it was trained on, "
+            "unchanged; new pictures come in by feedback.",
+            code="feedback.other_data",
+        )
