@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +68,7 @@ def mappers(detector: Detector, config: Config, data: Path) -> dict[str, Mapper]
     normality = detector.normality
     if normality is None:
         raise SystemExit("This run has no normality (normality.widths is empty): there is nothing to take apart.")
-    good = read_good_pictures(data, config, "auto", None)
+    good = read_good_pictures(data, config, "auto", None, spill=Path(tempfile.mkdtemp()))
     of_pictures = Normality(CHANNELS, config.data.size, config.normality.widths)
     of_pictures.fit(images(good.training.pictures), images(good.validation.pictures))
 

@@ -162,5 +162,5 @@ def test_training_and_judging_see_padded_pictures_alike(tmp_path: Path) -> None:
 
 
 def test_an_unknown_fit_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'stretch', 'pad' or 'crop'"):
+    with pytest.raises(ValueError, match="'stretch', 'pad', 'crop' or 'tile'"):
         Config.model_validate({"data": {"fit": "squeeze"}})

@@ -110,3 +110,27 @@ def test_alone_or_in_a_batch_is_the_same() -> None:
     normality, seen = fitted(residuals(12)), torch.stack(residuals(3, seed=4))
     for index in range(3):
         torch.testing.assert_close(normality(seen[index : index + 1])[0], normality(seen)[index], rtol=0, atol=1e-6)
+
+
+def test_pooled_it_is_one_mahalanobis_distance_over_all_places() -> None:
+    training, seen = residuals(20), residuals(1, seed=5, scale=0.3)[0]
+    normality = Normality(3, SIZE, WIDTHS, pooled=True)
+    normality.fit(training, residuals(4, seed=9))
+    assert normality.mean.shape == (6, 1, 1)
+    table = (
+        torch.cat([normality._features(residual[None])[0].flatten(1) for residual in training], dim=1).double().numpy()
+    )
+    covariance = np.cov(table, bias=True) + NOISE**2 * np.eye(6)
+    off = normality._features(seen[None])[0].flatten(1).double().numpy() - table.mean(axis=1, keepdims=True)
+    squared = (off * np.linalg.solve(covariance, off)).sum(axis=0) / 6
+    got = normality(seen[None])[0].flatten() + normality.offset
+    np.testing.assert_allclose(got.numpy(), 0.5 * np.log(squared + 1e-4), atol=2e-3)
+
+
+def test_pooled_a_moved_residual_deviates_as_much_where_it_is_moved_to() -> None:
+    normality = Normality(3, SIZE, WIDTHS, pooled=True)
+    normality.fit(residuals(20), residuals(4, seed=9))
+    strange = torch.zeros(1, 3, *SIZE)
+    strange[..., 10:13, 8:11] = 0.5
+    here, there = normality(strange)[0], normality(strange.roll(12, dims=-1))[0]
+    torch.testing.assert_close(here[4:20, 2:18], there[4:20, 14:30], rtol=0, atol=1e-5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from diffusionad.errors import PictureError, UsageError
-from diffusionad.scoring import find_regions, image_score, top_k_for
+from diffusionad.scoring import RegionFinder, RunningScore, find_regions, image_score, top_k_for
 
 maps = hnp.arrays(
     np.float32,
@@ -112,3 +113,33 @@ def test_arguments_that_cannot_be_are_refused() -> None:
     ):
         with pytest.raises(UsageError):
             refused()
+
+
+@settings(max_examples=150, deadline=None)
+@given(anomaly_map=maps, threshold=st.floats(0, 1), cuts=st.lists(st.integers(1, 11), max_size=4), data=st.data())
+def test_a_map_that_comes_in_parts_has_the_score_and_the_regions_of_the_whole(
+    anomaly_map: np.ndarray, threshold: float, cuts: list[int], data: st.DataObject
+) -> None:
+    size, top_k = anomaly_map.shape, data.draw(st.integers(1, anomaly_map.size))
+    running, finder = RunningScore(top_k), RegionFinder(threshold, size, (30, 50))
+    edges = sorted({0, size[0], *(cut for cut in cuts if cut < size[0])})
+    for first, end in pairwise(edges):
+        running.add(anomaly_map[first:end])
+        finder.add(anomaly_map[first:end])
+    assert running.score() == image_score(anomaly_map, top_k)
+    whole = find_regions(anomaly_map, threshold, (30, 50))
+    assert finder.regions() == whole
+    for most in (1, 3):
+        few = RegionFinder(threshold, size, size, most)
+        for row in anomaly_map:
+            few.add(row[None])
+        kept = few.regions()
+        assert [region.peak for region in kept] == [region.peak for region in whole[:most]]
+        assert few.left_out == len(whole) - len(kept)
+
+
+def test_too_few_pixels_make_no_running_score() -> None:
+    running = RunningScore(5)
+    running.add(np.ones((2, 2), np.float32))
+    with pytest.raises(UsageError, match="the map has 4"):
+        running.score()

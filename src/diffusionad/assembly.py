@@ -59,7 +59,7 @@ def build_detector(config: Config) -> Detector:
             noise=torch.from_numpy(fixed_noise(config.seed, CHANNELS, config.data.size)),
             difference=segmenter.difference,
             top_k=top_k_for(config.data.size, config.top_k),
-            normality=Normality(CHANNELS, config.data.size, widths) if widths else None,
+            normality=Normality(CHANNELS, config.data.size, widths, pooled=config.pooled) if widths else None,
         )
 
 
@@ -76,20 +76,21 @@ def build_pairs(
 
     Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere. `real` defects only train.
     """
-    synthesis, training = config.synthesis, stream == "pair"
+    synthesis, training, tiled = config.synthesis, stream == "pair", config.data.fit == "tile"
     return PairMaker(
         pictures,
         foregrounds,
         Synthesizer(Textures(textures), synthesis.kinds, synthesis.normal_share),
         seed=config.seed,
         anomalous_share=synthesis.anomalous_share if training else 0.5,
-        shift=config.data.shift if training else 0.0,
+        shift=config.data.shift if training and not tiled else 0.0,  # tiles lie anywhere as it is
         light=config.data.light if training else 0.0,
         stream=stream,
         judged=judged,
         real=real if training else (),
         shown_share=synthesis.shown_share,
         pasted_share=synthesis.pasted_share,
+        tile=config.data.size if tiled else None,
     )
 
 

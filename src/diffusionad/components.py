@@ -12,7 +12,7 @@ from diffusionad.errors import UsageError
 if TYPE_CHECKING:
     from diffusionad.structures import BoolMap
 
-__all__ = ["label"]
+__all__ = ["join", "label"]
 
 _Indices: TypeAlias = NDArray[np.int64]
 
@@ -40,7 +40,7 @@ def label(mask: BoolMap) -> tuple[NDArray[np.int32], int]:
     flat[1:].reshape(height, stride)[:, :width] = mask
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     starts, ends = changes[::2], changes[1::2]  # run i covers starts[i] <= flat index < ends[i]
-    roots = _join(len(starts), *_touching(starts, ends, stride))
+    roots = join(len(starts), *_touching(starts, ends, stride))
     is_root = roots == np.arange(len(roots))
     run_numbers = np.cumsum(is_root, dtype=np.int32)[roots]
     numbers = np.zeros(mask.shape, np.int32)
@@ -58,8 +58,13 @@ def _touching(starts: _Indices, ends: _Indices, stride: int) -> tuple[_Indices, 
     return lower, np.repeat(first, counts) + offsets
 
 
-def _join(count: int, lower: _Indices, upper: _Indices) -> _Indices:
-    """Union-find over whole arrays: the smallest member of each of the `count` runs' components."""
+def join(count: int, lower: _Indices, upper: _Indices) -> _Indices:
+    """Union-find over whole arrays: for each of `count` things the smallest one that it is joined to.
+
+    Args:
+        count: how many there are, numbered from 0.
+        lower, upper: [N] int64 each, the pairs that belong together.
+    """
     parents = np.arange(count)
     while lower.size:
         np.minimum.at(parents, np.maximum(lower, upper), np.minimum(lower, upper))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from diffusionad.bundle import Origin
-from diffusionad.data import View, read_mask, read_picture
+from diffusionad.data import View, pooled, read_mask, read_picture, resize
 from diffusionad.errors import DataError
 from diffusionad.files import file_hash, write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
@@ -23,6 +23,7 @@ from diffusionad.report.page import Card, KindRow, Page
 from diffusionad.report.pictures import encode, outlined, overlay, to_display
 from diffusionad.report.records import as_csv
 from diffusionad.structures import GOOD, BoolMap, Picture, Sample, Verdict
+from diffusionad.sweeping import map_factor
 from diffusionad.version import __version__
 
 __all__ = ["Evaluation", "evaluate"]
@@ -72,7 +73,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
 
-    Maps are compared with true masks at working size, the masks resized so that their area is kept. Pixels that are not
+    Maps are compared with true masks at working size, the masks resized so that their area is kept; with tiles, of the
+    whole picture at their scale, which is native where `data.tile` is the working size. Pixels that are not
     judged (padding, what a crop leaves out) are not counted.
 
     Args:
@@ -108,7 +110,7 @@ def evaluate(
 
 
 def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
-    verdict = inspector(sample.path)
+    verdict = inspector(sample.path, full_map=True)
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
     if verdict.anomaly_map is None or verdict.reconstruction is None:
         return
@@ -121,7 +123,12 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
         for defect, pixels in tally.pixels.items():
             if defect in ("", sample.defect) or sample.is_good:
                 pixels.add(verdict.anomaly_map, true_mask, view.judged)
-    shown = outlined(to_display(view.picture(picture)), view.judged)
+    # what is drawn of a tiled picture is of bounded size; figures come from its whole map
+    size, found = (verdict.reconstruction.shape[0], verdict.reconstruction.shape[1]), verdict.anomaly_map
+    if size != found.shape:
+        factor = map_factor(view.working)
+        found, true_mask = pooled(found, factor), None if true_mask is None else pooled(true_mask, factor)
+    shown = to_display(resize(outlined(to_display(view.picture(picture)), view.judged), size))
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(
@@ -132,11 +139,11 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             verdict.p_value,
             shown,
             verdict.reconstruction,
-            verdict.anomaly_map,
+            found,
             true_mask,
         )
     )
-    _write_overlay(drawn, picture, verdict, view)
+    _write_overlay(drawn, picture, replace(verdict, anomaly_map=found), view)
 
 
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:

@@ -16,6 +16,7 @@ from diffusionad.data import Framing, View, read_picture
 from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
 from diffusionad.scoring import find_regions, image_score, top_k_for, top_k_inside
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Verdict
+from diffusionad.sweeping import Sweep, sweep
 from diffusionad.tensors import to_image, to_picture
 
 __all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
@@ -45,7 +46,8 @@ class Inspector:
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
         self._backend = backend
-        self._framing = Framing(bundle.config.data.fit, bundle.config.data.size)
+        data = bundle.config.data
+        self._framing = Framing(data.fit, data.size, data.tile, data.overlap)
         self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
 
     @classmethod
@@ -64,17 +66,20 @@ class Inspector:
             return cls(bundle, _torch_backend(bundle))
         raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
 
-    def __call__(self, source: str | Path | Picture) -> Verdict:
+    def __call__(self, source: str | Path | Picture, *, full_map: bool = False) -> Verdict:
         """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
 
         A picture that cannot be read gets the verdict "error", never "good". Without calibration the verdict of a
         readable picture is "review": there is a score and no threshold.
+
+        With `data.fit=tile` score and regions come from every pixel, but the map of the verdict is at most
+        `sweeping.MAP_SIDE` pixels long, each of its pixels the highest of its block; `full_map` keeps all of it.
         """
         begun = time.perf_counter()
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
         try:
             picture = _as_picture(source) if isinstance(source, np.ndarray) else read_picture(Path(source))
-            verdict = self._judge(name, picture)
+            verdict = self._judge(name, picture, full_map)
         except PictureError as error:
             verdict = Verdict(
                 name,
@@ -119,18 +124,39 @@ class Inspector:
         Raises:
             PictureError: the networks' answer is not finite.
         """
-        anomaly_map, reconstruction = self._backend(to_image(picture))
+        return self._seen(picture, view, None, False).outcome
+
+    def _seen(self, picture: Picture, view: View, threshold: float | None, full_map: bool) -> Sweep:
+        """Score and map, and the regions above `threshold` (None: no regions)."""
+        tiling = self._framing.tiling(view)
+        if tiling is not None:
+            return sweep(
+                self._answer,
+                picture,
+                view,
+                tiling,
+                top_k=self._top_k,
+                threshold=threshold,
+                full_map=full_map,
+            )
+        anomaly_map, reconstruction = self._answer(to_image(picture))
+        top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
+        score = image_score(anomaly_map, top_k)
+        regions = () if threshold is None or score <= threshold else _regions(anomaly_map, threshold, view)
+        return Sweep(Outcome(score, anomaly_map, reconstruction), regions, 0)
+
+    def _answer(self, image: Image) -> tuple[FloatMap, Image]:
+        anomaly_map, reconstruction = self._backend(image)
         if not np.isfinite(anomaly_map).all():
             raise PictureError(
                 "The networks' answer is not finite: the picture cannot be judged.", code="picture.nonfinite"
             )
-        top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
-        return Outcome(image_score(anomaly_map, top_k), anomaly_map, reconstruction)
+        return anomaly_map, reconstruction
 
-    def _judge(self, name: str, picture: Picture) -> Verdict:
-        view = self.view((picture.shape[0], picture.shape[1]))
-        outcome, calibration = self.outcome_of(view.picture(picture), view), self.bundle.calibration
-        score = outcome.image_score
+    def _judge(self, name: str, picture: Picture, full_map: bool) -> Verdict:
+        view, calibration = self.view((picture.shape[0], picture.shape[1])), self.bundle.calibration
+        found = self._seen(view.picture(picture), view, self.threshold, full_map)
+        outcome, score = found.outcome, found.outcome.image_score
         seen = Verdict(
             name,
             "review",
@@ -153,7 +179,8 @@ class Inspector:
             verdict="anomalous" if anomalous else "good",
             threshold=calibration.threshold,
             p_value=calibration.p_value(score),
-            regions=_regions(outcome.anomaly_map, calibration.threshold, view) if anomalous else (),
+            regions=found.regions if anomalous else (),
+            regions_left_out=found.regions_left_out if anomalous else 0,
         )
 
 

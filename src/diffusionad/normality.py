@@ -3,6 +3,7 @@
 A reconstruction is never perfect: edges and print leave a residual on every good part. So each place is judged by its
 own habit: mean and covariance of the residual, blurred to several widths, over good training pictures; the distance is
 Mahalanobis's. The statistics are PaDiM's (Defard et al. 2021, section 3), of residuals instead of pretrained features.
+Where pictures have no fixed places (tiles, textures), one habit is pooled over all places.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Normality(nn.Module):
         channels: C.
         size: (H, W).
         widths: standard deviations of the blurs, as shares of the shorter side.
+        pooled: one mean and covariance for all places, instead of one for each.
     """
 
     mean: Tensor
@@ -48,13 +50,14 @@ class Normality(nn.Module):
     offset: Tensor
     share: Tensor
 
-    def __init__(self, channels: int, size: tuple[int, int], widths: Sequence[float]) -> None:
+    def __init__(self, channels: int, size: tuple[int, int], widths: Sequence[float], *, pooled: bool = False) -> None:
         super().__init__()
+        self._pooled = pooled
         self._widths = [width * min(size) for width in widths]
         self._neighbourhood = NEIGHBOURHOOD * min(size)
-        features = channels * len(widths)
-        self.register_buffer("mean", torch.zeros(features, *size))
-        self.register_buffer("whitening", torch.zeros(features, features, *size))
+        features, places = channels * len(widths), (1, 1) if pooled else size
+        self.register_buffer("mean", torch.zeros(features, *places))
+        self.register_buffer("whitening", torch.zeros(features, features, *places))
         self.register_buffer("offset", torch.tensor(0.5 * math.log(FLOOR)))
         self.register_buffer("share", torch.tensor(0.0))
 
@@ -82,8 +85,8 @@ class Normality(nn.Module):
         products = torch.zeros_like(self.whitening, dtype=torch.float64)
         for residual in residuals:
             features = self._features(residual[None])[0].double()
-            count, total = count + 1, total + features
-            products += features[:, None] * features[None]
+            count, total = count + 1, total + self._gathered(features)
+            products += self._gathered(features[:, None] * features[None])
         mean, size = total / count, len(total)
         here = _blurred(products / count - mean[:, None] * mean[None], self._neighbourhood)
         everywhere = here.mean(dim=(2, 3), keepdim=True)
@@ -97,6 +100,10 @@ class Normality(nn.Module):
         self.offset.zero_()
         usual = [torch.quantile(self(residual[None]), USUAL) for residual in held_out]
         self.offset.copy_(torch.stack(usual).mean())
+
+    def _gathered(self, values: Tensor) -> Tensor:
+        """[..., H, W] for each place, or [..., 1, 1] when all places are one."""
+        return values.mean(dim=(-2, -1), keepdim=True) if self._pooled else values
 
     def _features(self, residual: Tensor) -> Tensor:
         return torch.cat([_blurred(residual, width) for width in self._widths], dim=1)

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusionad.data import Tiling, cut_mask, cut_tile
 from diffusionad.rng import Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import RealDefect, Synthesizer, paste
 from diffusionad.tensors import to_image
 
 __all__ = ["Batch", "PairMaker"]
+
+TRIES = 8
+"""Places tried for a tile that shows enough of the object to plant a defect on."""
+
+ENOUGH_OBJECT = 1 / 16
+"""Share of a tile that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,7 @@ class Batch:
         noise: [2, B, C, H, W] the noise (fine, coarse) to disturb them with.
         time: [2, B] float64 in 0..1, where in the range of steps (fine, coarse) each sample is disturbed.
         indices: [B] which training pictures they are; -1, -2 ... are the real defective ones, in order.
+        judged: [H, W] bool each, where a sample is judged; None: everywhere.
     """
 
     image: NDArray[np.float32]
@@ -41,6 +49,7 @@ class Batch:
     noise: NDArray[np.float32]
     time: NDArray[np.float64]
     indices: NDArray[np.intp]
+    judged: tuple[BoolMap | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class _Drawn:
     image: Image
     clean: Image
     true_mask: BoolMap
+    judged: BoolMap | None = None
     real: RealDefect | None = None
 
     @property
@@ -71,17 +81,18 @@ class PairMaker:
     """Draws batches from normal pictures, and from the few real defective ones there may be.
 
     Args:
-        pictures: normal pictures at working size, HWC uint8 or uint16.
-        foregrounds: [H, W] bool each, or None for textures.
+        pictures: normal pictures at working size, HWC uint8 or uint16; of any size where tiles are cut of them.
+        foregrounds: [H, W] bool each, or None for textures; of any resolution where tiles are cut.
         synthesizer: plants the defects.
         seed: with the place in the run, decides everything drawn.
         anomalous_share: share of synthetic samples.
         shift, light: how much a picture is moved and relit, as shares.
         stream: "pair" for training, "validation" for the held-out set.
         judged: [H, W] bool for each picture, where defects may lie, which does not move with it; None: everywhere.
-        real: defective pictures. Without them the other draws are the same as before.
+        real: defective pictures at the size of the samples. Without them the other draws are the same as before.
         shown_share: share of the anomalous samples that are the pictures of `real`.
         pasted_share: share of the anomalous samples into which one of `real` that has a mask is pasted.
+        tile: (H, W) of the samples, cut at drawn places; None: pictures are samples.
     """
 
     def __init__(
@@ -99,6 +110,7 @@ class PairMaker:
         real: Sequence[RealDefect] = (),
         shown_share: float = 0.0,
         pasted_share: float = 0.0,
+        tile: tuple[int, int] | None = None,
     ) -> None:
         self._real, self._shown_share = real, shown_share if real else 0.0
         self._outlined = [(defect.image, defect.true_mask) for defect in real if defect.true_mask is not None]
@@ -107,6 +119,7 @@ class PairMaker:
         self._pictures, self._foregrounds, self._synthesizer = pictures, foregrounds, synthesizer
         self._seed, self._share, self._shift, self._light, self._stream = seed, anomalous_share, shift, light, stream
         self._judged = judged if judged is not None else [None] * len(pictures)
+        self._tile = tile
 
     def batch(self, start: int, count: int) -> Batch:
         """Samples start .. start + count of the endless sequence that the seed defines."""
@@ -125,6 +138,7 @@ class PairMaker:
             time=np.stack([rng.random(2) for rng in draws], axis=1),
             noise=np.stack([normal(rng, 2, *shape) for rng in draws], axis=1),
             indices=indices,
+            judged=tuple(sample.judged for sample in samples),
         )
 
     def _index_at(self, place: int) -> int:
@@ -145,34 +159,25 @@ class PairMaker:
         return _is_due(place, self._share)
 
     def _sample(self, place: int, index: int) -> _Drawn:
-        rng = generator(self._seed, self._stream, place)
+        rng, plants = generator(self._seed, self._stream, place), self._is_synthetic(place)
         if index < 0:
             return self._shown(rng, self._real[-1 - index])
-        clean, foreground = self._vary(rng, to_image(self._pictures[index]), self._foregrounds[index])
-        if not self._is_synthetic(place):
-            return _Drawn(clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_))
-        judged = self._judged[index]
+        picture, foreground, judged = self._pictures[index], self._foregrounds[index], self._judged[index]
+        if self._tile is not None:
+            picture, foreground, judged = _cut(rng, picture, foreground, judged, self._tile, TRIES if plants else 1)
+        clean, foreground = self._vary(rng, to_image(picture), foreground)
+        if not plants:
+            return _Drawn(clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_), judged)
         if self._pasted_share and rng.random() < self._pasted_share:
-            return _Drawn(*self._pasted(rng, clean, foreground, judged))
+            image, true_mask = paste(rng, clean, _part(clean, foreground, judged), self._outlined)
+            return _Drawn(image, clean, true_mask, judged)
         pair = self._synthesizer.plant(rng, clean, foreground, judged)
-        return _Drawn(pair.image, clean, pair.true_mask)
+        return _Drawn(pair.image, clean, pair.true_mask, judged)
 
     def _shown(self, rng: np.random.Generator, defect: RealDefect) -> _Drawn:
         image, true_mask = self._vary(rng, defect.image, defect.true_mask)
-        return _Drawn(image, image, np.zeros(image.shape[1:], np.bool_) if true_mask is None else true_mask, defect)
-
-    def _pasted(
-        self, rng: np.random.Generator, clean: Image, foreground: BoolMap | None, judged: BoolMap | None
-    ) -> tuple[Image, Image, BoolMap]:
-        part = np.ones(clean.shape[1:], dtype=np.bool_)
-        for smaller in (
-            judged,
-            foreground,
-        ):  # what is judged comes first; a foreground outside of it counts for nothing
-            if smaller is not None and (part & smaller).any():
-                part &= smaller
-        image, true_mask = paste(rng, clean, part, self._outlined)
-        return image, clean, true_mask
+        blank = np.zeros(image.shape[1:], np.bool_)
+        return _Drawn(image, image, blank if true_mask is None else true_mask, real=defect)
 
     def _vary(self, rng: np.random.Generator, image: Image, foreground: BoolMap | None) -> tuple[Image, BoolMap | None]:
         """Move and relight a picture a little, its foreground with it; edges are repeated."""
@@ -181,6 +186,15 @@ class PairMaker:
         varied = image[:, rows[:, None], columns[None, :]] * np.float32(gain) + np.float32(offset)
         moved = None if foreground is None else foreground[rows[:, None], columns[None, :]]
         return np.clip(varied, -1, 1, out=varied), moved
+
+
+def _part(clean: Image, foreground: BoolMap | None, judged: BoolMap | None) -> BoolMap:
+    """Where something may be pasted. What is judged comes first: a foreground outside of it counts for nothing."""
+    part = np.ones(clean.shape[1:], dtype=np.bool_)
+    for smaller in (judged, foreground):
+        if smaller is not None and (part & smaller).any():
+            part &= smaller
+    return part
 
 
 def _is_due(place: int, share: float) -> bool:
@@ -192,3 +206,33 @@ def _moved(rng: np.random.Generator, side: int, share: float) -> NDArray[np.intp
     reach = round(share * side)
     by = int(rng.integers(-reach, reach + 1))
     return np.clip(np.arange(side) + by, 0, side - 1)
+
+
+def _cut(
+    rng: np.random.Generator,
+    picture: Picture,
+    foreground: BoolMap | None,
+    judged: BoolMap | None,
+    tile: tuple[int, int],
+    tries: int,
+) -> tuple[Picture, BoolMap | None, BoolMap | None]:
+    """A tile at a drawn place, with its part of the masks; drawn again, `tries` times in all, until some of it counts.
+
+    Corners are drawn half a tile beyond the edges and moved inside, so edges are seen as often as the middle.
+    """
+    size = (picture.shape[0], picture.shape[1])
+    tiling = Tiling(size, tile, 0.0)
+    for _ in range(tries):
+        drawn = [
+            min(max(0, int(rng.integers(-side // 2, length - side // 2 + 1))), length - side)
+            if length > side
+            else (length - side) // 2
+            for length, side in zip(size, tile, strict=True)
+        ]
+        corner = (drawn[0], drawn[1])
+        part = None if foreground is None else cut_mask(foreground, size, corner, tile)
+        seen = tiling.judged(corner, judged)
+        if (part is None or part.mean() > ENOUGH_OBJECT) and (seen is None or seen.any()):
+            break
+    # beside the object a defect may be anything: there it is planted as in a texture
+    return cut_tile(picture, corner, tile), part if part is None or part.any() else None, seen

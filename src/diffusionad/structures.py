@@ -85,7 +85,7 @@ class Outcome:
 
     Attributes:
         image_score: mean of the top-k map pixels, 0..1, higher is more anomalous.
-        anomaly_map: [H, W] float32 0..1 at working size. Not a probability.
+        anomaly_map: [H, W] float32 0..1 at working size. Not a probability. Of a tiled picture see `Verdict`.
         reconstruction: [C, H, W] float32 in [-1, 1] at working size, the anomaly-free guess.
     """
 
@@ -122,11 +122,15 @@ class Verdict:
         regions: connected anomalous areas, largest peak first; empty unless anomalous.
         native_size: (height, width) of the file in pixels; (0, 0) when unreadable.
         milliseconds: from file or array to verdict.
-        anomaly_map: [H, W] float32 0..1 at working size; None when verdict is error.
-        reconstruction: [H, W, 3] uint8 at working size, what the part should look like; None when error.
+        anomaly_map: [H, W] float32 0..1 at working size; None when verdict is error. Of a tiled picture it shows all of
+            it at the scale of the tiles, reduced by a whole number to at most 1024 pixels a side: each pixel is the
+            highest of its block. Score and regions come from the map before that.
+        reconstruction: [H, W, 3] uint8, what the part should look like, at working size, or reduced as that map; None
+            when error.
         error_code, error: why a picture could not be judged; None otherwise.
         judged_box: (x, y, width, height) in native pixels of the part that was judged; all zero when verdict is error.
         judged_share: share of the picture that was judged, 0..1; below 1 nothing is said about the rest.
+        regions_left_out: regions beyond those listed: of a tiled picture at most 1000 are, those of highest peak.
     """
 
     path: str
@@ -143,3 +147,4 @@ class Verdict:
     error: str | None = None
     judged_box: tuple[int, int, int, int] = (0, 0, 0, 0)
     judged_share: float = 0.0
+    regions_left_out: int = 0

@@ -33,6 +33,7 @@ def train(
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     config: Path | None = None,
     defects: Path | None = None,
+    cache: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -57,6 +58,7 @@ def train(
         settings: section.key=value, any number of times; see the file config.json of a run for all of them.
         config: TOML file with settings.
         defects: Folder of a few real defective pictures, flat or by kind, with masks or without: they train too.
+        cache: Folder for decoded pictures, which other runs may share; without it memory, or OUT/cache for large sets.
         dry_run: Read everything, say what would be done, and stop.
         json: Print one JSON object instead of text.
     """
@@ -89,6 +91,7 @@ def train(
         screen.result({"categories": plans} if whole else plans[category])
         return 0
     asked |= {"textures": textures, "device": device, "devices": devices, "num_nodes": num_nodes, "line": screen.line}
+    asked |= {"cache": cache}
     runs = {}
     for name, folder in places.items():
         if whole:

@@ -35,8 +35,13 @@ class DataSettings(_Closed):
 
     size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (128, 128)
     """Working size (H, W) in pixels."""
-    fit: Literal["stretch", "pad", "crop"] = "stretch"
-    """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only)."""
+    fit: Literal["stretch", "pad", "crop", "tile"] = "stretch"
+    """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only),
+    tile (all of it, in overlapping tiles)."""
+    tile: tuple[Positive, Positive] | None = None
+    """Size (H, W) of a tile in native pixels, at least `size`; None: `size`, so that nothing is resized."""
+    overlap: float = Field(0.25, ge=0, le=0.5)
+    """Share of a tile's side that it shares with the next at least."""
     foreground: str = "auto"
     """Where defects are planted: auto, whole, or a folder of masks."""
     validation_share: Share = 0.1
@@ -47,6 +52,16 @@ class DataSettings(_Closed):
     """Largest shift of a training picture, as a share of its side."""
     light: Share = 0.05
     """Largest change of a training picture's brightness and contrast."""
+
+    @model_validator(mode="after")
+    def _tiles_shrink(self) -> DataSettings:
+        if self.tile is not None and self.fit != "tile":
+            raise ValueError(f"tile is the size of tiles: give fit=tile with it, not {self.fit}")
+        if self.tile is not None and (self.tile[0] < self.size[0] or self.tile[1] < self.size[1]):
+            raise ValueError(
+                f"a tile of {self.tile} native pixels is smaller than size {self.size}: nothing is enlarged"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_trains(self) -> DataSettings:
@@ -166,6 +181,8 @@ class NormalitySettings(_Closed):
 
     widths: tuple[Annotated[float, Field(gt=0, le=0.1)], ...] = (1 / 180, 1 / 85, 1 / 43)
     """Blurs of the residual, as shares of the picture's shorter side; none: the segmenter alone decides."""
+    places: Literal["auto", "local", "pooled"] = "auto"
+    """local: each place by its own habit; pooled: one habit for all places (textures); auto: pooled for tiles."""
     shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.1, 0.2, 0.35, 0.5, 0.65)
     """What the deviation's weight in the map is chosen from, on held-out good pictures with planted defects."""
 
@@ -226,6 +243,17 @@ class Config(_Closed):
         if any(side % step for side in self.data.size):
             raise ValueError(f"data.size {self.data.size} must be multiples of {step} for these networks")
         return self
+
+    @model_validator(mode="after")
+    def _places_mean_something(self) -> Config:
+        if self.data.fit == "tile" and self.normality.places == "local":
+            raise ValueError("normality.places=local means nothing for tiles, which lie anywhere: leave it at auto")
+        return self
+
+    @property
+    def pooled(self) -> bool:
+        """Whether normality has one habit for all places."""
+        return self.normality.places == "pooled" or (self.normality.places == "auto" and self.data.fit == "tile")
 
     @property
     def size_step(self) -> int:

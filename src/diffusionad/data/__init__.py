@@ -21,7 +21,8 @@ from diffusionad.data.pictures import (
     read_picture,
     read_stored,
 )
-from diffusionad.data.resize import resize, resize_map, resize_mask
+from diffusionad.data.resize import pooled, resize, resize_map, resize_mask
+from diffusionad.data.tiles import Tiles, Tiling, cut_mask, cut_tile
 
 __all__ = [
     "BACKGROUND",
@@ -33,7 +34,11 @@ __all__ = [
     "Framing",
     "Reading",
     "Stored",
+    "Tiles",
+    "Tiling",
     "View",
+    "cut_mask",
+    "cut_tile",
     "describe_layouts",
     "find_defects",
     "find_foreground",
@@ -43,6 +48,7 @@ __all__ = [
     "is_mask_empty",
     "layout_trees",
     "picture_size",
+    "pooled",
     "read_mask",
     "read_mask_levels",
     "read_picture",

@@ -3,6 +3,7 @@
     stretch   the whole picture, its aspect given up (the paper's)
     pad       the whole picture, its aspect kept; the rest is filled by repeating the edges and never judged
     crop      the largest centred part of the working aspect; what lies outside is never judged
+    tile      all of it in overlapping tiles (`tiles.py`), each brought to the working size: small things can be seen
 
 Boxes are (x, y, width, height) in pixels, x to the right and y down from the top left corner.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from diffusionad.data.resize import resize, resize_map, resize_mask
+from diffusionad.data.tiles import Tiling
 from diffusionad.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fit", "Framing", "View"]
 
-Fit: TypeAlias = Literal["stretch", "pad", "crop"]
+Fit: TypeAlias = Literal["stretch", "pad", "crop", "tile"]
 
 Box: TypeAlias = tuple[int, int, int, int]
 
@@ -35,7 +37,7 @@ class View:
 
     Attributes:
         native: (H, W) of the picture in pixels.
-        working: (H, W) of the working size in pixels.
+        working: (H, W) of the working size in pixels; with tiles, of the whole picture at their scale.
         source: box of the picture that is seen, in native pixels.
         target: box that shows it, in working pixels.
     """
@@ -127,12 +129,16 @@ class Framing:
     """How all pictures of a product are brought to the working size.
 
     Args:
-        fit: stretch, pad or crop.
+        fit: stretch, pad, crop or tile.
         size: working size (H, W) in pixels.
+        tile: (H, W) of a tile in native pixels; None: the working size, so that nothing is resized.
+        overlap: share of a tile's side that it shares with the next at least.
     """
 
     fit: Fit
     size: tuple[int, int]
+    tile: tuple[int, int] | None = None
+    overlap: float = 0.25
 
     def view(self, native: tuple[int, int]) -> View:
         """The view of a picture of `native` (H, W) pixels. Its numbers depend on both sizes alone.
@@ -147,7 +153,15 @@ class Framing:
             return View(native, self.size, whole, _centred(native, self.size))
         if self.fit == "crop":
             return View(native, self.size, _centred(self.size, native), frame)
+        if self.fit == "tile":
+            tile = self.tile or self.size
+            scaled = [max(1, round(side * ours / its)) for side, ours, its in zip(native, self.size, tile, strict=True)]
+            return View(native, (scaled[0], scaled[1]), whole, (0, 0, scaled[1], scaled[0]))
         return View(native, self.size, whole, frame)
+
+    def tiling(self, view: View) -> Tiling | None:
+        """The tiles of a picture as `view` shows it; None where it is one working size."""
+        return Tiling(view.working, self.size, self.overlap) if self.fit == "tile" else None
 
 
 def _centred(aspect: tuple[int, int], room: tuple[int, int]) -> Box:

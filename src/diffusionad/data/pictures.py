@@ -250,7 +250,7 @@ def _decode(picture: ImageFile, path: Path) -> Picture:
     if picture.has_transparency_data:
         over = picture.convert("RGBA")
         plain = Pillow.alpha_composite(Pillow.new("RGBA", over.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255)), over)
-    return np.array(plain.convert("RGB"), dtype=np.uint8)
+    return np.array(plain if plain.mode == "RGB" else plain.convert("RGB"), dtype=np.uint8)  # converting copies
 
 
 def _exif(picture: ImageFile) -> tuple[int, date | None]:

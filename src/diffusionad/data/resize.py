@@ -10,11 +10,13 @@ from PIL import Image as Pillow
 from diffusionad.errors import UsageError
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
     from diffusionad.structures import BoolMap, FloatMap, Picture
 
-__all__ = ["resize", "resize_map", "resize_mask"]
+__all__ = ["pooled", "resize", "resize_map", "resize_mask"]
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -81,6 +83,19 @@ def resize_mask(mask: BoolMap, size: tuple[int, int]) -> BoolMap:
     kept = np.zeros(coverage.size, dtype=np.bool_)
     kept[np.lexsort((spread, -coverage))[:wanted]] = True
     return kept.reshape(size)
+
+
+def pooled(values: NDArray[Any], factor: int, combine: np.ufunc = np.maximum, first: int = 0) -> NDArray[Any]:
+    """Each block of `factor` x `factor` pixels of [..., H, W] as one pixel: its highest, or what `combine` makes of it.
+
+    Blocks are counted from row `first` of a larger picture of which these are some rows; edges may cut them.
+    """
+    if factor == 1:
+        return values
+    rows = np.unique(np.append(0, np.arange(-first % factor, values.shape[-2], factor)))
+    columns = np.arange(0, values.shape[-1], factor)
+    reduced: NDArray[Any] = combine.reduceat(combine.reduceat(values, columns, axis=-1), rows, axis=-2)
+    return reduced
 
 
 def _area_average(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:

@@ -86,16 +86,19 @@ class PixelMetrics:
         _check(anomaly_map, true_mask, judged)
         anomalous = true_mask if judged is None else true_mask & judged
         good = ~true_mask if judged is None else ~true_mask & judged
-        if anomalous.any():
-            numbers, _ = label(anomalous)
-            regions = numbers[anomalous]
-            self._waiting_anomalous.append(anomaly_map[anomalous])
-            self._waiting_weights.append((1 / np.bincount(regions, minlength=1).clip(min=1))[regions])
-        self._waiting_good.append(anomaly_map[good])
-        self._waiting_pixels += anomaly_map.size
-        # waiting for half of what is held keeps the merges' total cost near n log n
-        if self._waiting_pixels >= max(_BATCH, (len(self._good.values) + len(self._anomalous.values)) // 2):
-            self._settle()
+        numbers = label(anomalous)[0] if anomalous.any() else None
+        shares = np.empty(0) if numbers is None else 1 / np.bincount(numbers[anomalous]).clip(min=1)
+        step = max(1, _BATCH // max(1, anomaly_map.shape[1]))
+        for rows in (slice(first, first + step) for first in range(0, len(anomaly_map), step)):
+            if numbers is not None:
+                regions = numbers[rows][anomalous[rows]]
+                self._waiting_anomalous.append(anomaly_map[rows][anomalous[rows]])
+                self._waiting_weights.append(shares[regions])
+            self._waiting_good.append(anomaly_map[rows][good[rows]])
+            self._waiting_pixels += anomaly_map[rows].size
+            # waiting for half of what is held keeps the merges' total cost near n log n
+            if self._waiting_pixels >= max(_BATCH, (len(self._good.values) + len(self._anomalous.values)) // 2):
+                self._settle()
 
     def result(self) -> PixelResult:
         """The figures of everything added so far; more may be added afterwards."""

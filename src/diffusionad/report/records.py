@@ -26,6 +26,7 @@ def as_record(verdict: Verdict) -> dict[str, Any]:
         "threshold": verdict.threshold,
         "p_value": verdict.p_value,
         "regions": [{"box": list(r.box), "area": r.area, "peak": r.peak} for r in verdict.regions],
+        "regions_left_out": verdict.regions_left_out,
         "native_size": list(verdict.native_size),
         "judged_box": list(verdict.judged_box),
         "judged_share": round(verdict.judged_share, 6),

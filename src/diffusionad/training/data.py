@@ -1,11 +1,14 @@
-"""The pictures of a run: found, read once, split by the seed, foregrounds and textures with them."""
+"""The pictures of a run: found, decoded once, split by the seed, foregrounds and textures with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +16,24 @@ from numpy.typing import NDArray
 from diffusionad.config import Config
 from diffusionad.data import (
     Framing,
+    Tiles,
     View,
     find_foreground,
     find_pictures,
     find_samples,
     foreground_from_folder,
+    picture_size,
     read_picture,
     resize,
 )
+from diffusionad.data.fit import Fit
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.report.pictures import to_display
 from diffusionad.rng import generator
 from diffusionad.structures import GOOD, BoolMap, Confirmed, Picture, Sample
+from diffusionad.training.cache import Cache, Entry, Pictures
+from diffusionad.training.machine import free_memory
 
 __all__ = ["ENOUGH", "FEWEST", "GoodPictures", "Portion", "read_good_pictures", "read_textures"]
 
@@ -35,6 +43,12 @@ FEWEST = 10
 ENOUGH = 30
 """Good pictures below which no promise about false alarms is made."""
 
+IN_MEMORY = 0.25
+"""Share of the free memory that decoded pictures may take; 16 bits take twice what is reckoned."""
+
+_NO_PIXELS = {"foreground", "validation_share", "calibration_share", "shift", "light", "overlap"}
+"""Settings of `data` that do not change a decoded picture; any other one does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Portion:
@@ -42,14 +56,14 @@ class Portion:
 
     Attributes:
         samples: where they came from.
-        pictures: at working size, HWC uint8 or uint16.
-        foregrounds: [H, W] bool each; None for textures.
+        pictures: at working size, HWC uint8 or uint16; with tiles, whole and at their scale.
+        foregrounds: [H, W] bool each; None for textures. With tiles, of the whole picture at working size.
         views: what each picture shows of its file.
     """
 
     samples: list[Sample]
-    pictures: list[Picture]
-    foregrounds: list[BoolMap | None]
+    pictures: Pictures
+    foregrounds: Sequence[BoolMap | None]
     views: list[View]
 
     @property
@@ -57,10 +71,17 @@ class Portion:
         """[H, W] bool each, where it is judged; None where that is everywhere."""
         return [view.judged for view in self.views]
 
+    def shown(self, config: Config) -> Sequence[Picture]:
+        """What the networks judge of them, HWC at working size: the pictures, or all their tiles."""
+        data = config.data
+        return Tiles(self.pictures, data.size, data.overlap) if data.fit == "tile" else self.pictures
+
 
 @dataclass(frozen=True, slots=True)
 class GoodPictures:
     """All good pictures of a data set, split; memory is their number x working size x 3 bytes (6 for 16 bit).
+
+    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds.
 
     Attributes:
         training, validation, calibration: disjoint; validation chooses the weights, calibration the threshold.
@@ -68,6 +89,7 @@ class GoodPictures:
         hashes: sha256 of each file that trained or chose, 16 hexadecimal digits.
         unreadable: (path, sentence) of pictures left out because they cannot be read.
         key: sha256 of names and contents; a run can only be resumed on the same pictures.
+        cache: folder of the decoded pictures; None: they are held in memory.
     """
 
     training: Portion
@@ -77,31 +99,48 @@ class GoodPictures:
     hashes: list[str]
     unreadable: list[tuple[str, str]]
     key: str
+    cache: Path | None
 
 
 def read_good_pictures(
-    root: Path, config: Config, layout: str, category: str | None, confirmed: Confirmed | None = None
+    root: Path,
+    config: Config,
+    layout: str,
+    category: str | None,
+    *,
+    spill: Path,
+    cache: Path | None = None,
+    confirmed: Confirmed | None = None,
 ) -> GoodPictures:
     """Find, read and split the good training pictures of a data set; `confirmed` ones come on top of the split.
+
+    Decoded pictures are held in memory when they take at most a quarter of what is free, else in files under `spill`.
+    With `cache` they are always in files under that folder, where the next run finds them.
 
     Raises:
         DataError, UsageError: see `find_samples`.
         TooFewPicturesError: fewer than 10 good pictures can be read.
+        ResourceError: the disk is full, or the cache cannot be written.
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
-    framing = Framing(config.data.fit, config.data.size)
-    added = confirmed or Confirmed()
-    more = [Sample(path, "train", "", GOOD) for path in (*added.training, *added.calibration)]
-    readable, pictures, views, digests, unreadable = [], [], [], [], []
+    confirmed = confirmed or Confirmed()
+    more = [Sample(path, "train", "", GOOD) for path in (*confirmed.training, *confirmed.calibration)]
+    data = config.data
+    framing = Framing(data.fit, data.size, data.tile, data.overlap)
+    folder = cache or (None if _fits([*samples, *more], framing) else spill)
+    store = Cache(folder, data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
+    readable, held, views, digests, unreadable = [], [], [], [], []
     for sample in (*samples, *more):
         try:
-            picture = read_picture(sample.path)
-            digests.append(file_hash(sample.path))
-            views.append(framing.view((picture.shape[0], picture.shape[1])))
-            pictures.append(views[-1].picture(picture))
-            readable.append(sample)
+            digest = _digest(sample.path)
+            pixels, view = _read(sample.path, digest, framing, store)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
+            continue
+        digests.append(digest)
+        held.append(pixels)
+        views.append(view)
+        readable.append(sample)
     count = sum(sample not in more for sample in readable)
     if count < FEWEST:
         because = f" {len(unreadable)} more could not be read; the first: {unreadable[0][1]}" if unreadable else ""
@@ -109,17 +148,13 @@ def read_good_pictures(
             f"{count} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
-    foregrounds, kind = _foregrounds(config, readable, pictures, views)
+    pictures = Pictures(held)
+    foregrounds, kind = _foregrounds(config, readable[:count], pictures, views)
     parts = _split(count, config)
     for index in range(count, len(readable)):
-        parts[0 if readable[index].path in added.training else 2].append(index)
+        parts[0 if readable[index].path in confirmed.training else 2].append(index)
     training, validation, calibration = (
-        Portion(
-            [readable[i] for i in part],
-            [pictures[i] for i in part],
-            [foregrounds[i] for i in part],
-            [views[i] for i in part],
-        )
+        Portion([readable[i] for i in part], pictures.at(part), foregrounds.at(part), [views[i] for i in part])
         for part in parts
     )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
@@ -132,7 +167,43 @@ def read_good_pictures(
         hashes=seen,
         unreadable=unreadable,
         key=sha256(names.encode(errors="replace")).hexdigest(),
+        cache=folder,
     )
+
+
+def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
+    """Whether the decoded pictures may be held in memory, reckoned with 3 bytes a pixel."""
+    height, width = framing.size
+    pixels = len(samples) * height * width
+    if framing.fit == "tile":
+        pixels = 0
+        for sample in samples:
+            with suppress(PictureError):
+                pixels += math.prod(framing.view(picture_size(sample.path)).working)
+    return 3 * pixels <= IN_MEMORY * free_memory()
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_hash(path)
+    except OSError:
+        read_picture(path)  # says what is wrong with it
+        raise
+
+
+def _read(path: Path, digest: str, framing: Framing, store: Cache | None) -> tuple[Picture | Entry, View]:
+    """A picture as it is seen, in memory or in the cache, and how it is seen."""
+
+    def decode() -> tuple[Picture, tuple[int, int]]:
+        picture = read_picture(path)
+        native = (picture.shape[0], picture.shape[1])
+        return framing.view(native).picture(picture), native
+
+    if store is None:
+        pixels, native = decode()
+        return pixels, framing.view(native)
+    entry = store.entry(digest, decode)
+    return entry, framing.view(entry.native)
 
 
 def read_textures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np.uint8]]:
@@ -166,15 +237,43 @@ def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]
     return sorted(order[chosen + held :]), sorted(order[:chosen]), sorted(order[chosen : chosen + held])
 
 
+class _Masks(Sequence["BoolMap | None"]):
+    """Foregrounds, a bit a pixel: as bool they would take a third of the pictures' memory."""
+
+    def __init__(self, masks: Iterable[BoolMap | None]) -> None:
+        self._packed = [None if mask is None else (mask.shape, np.packbits(mask)) for mask in masks]
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, index: Any) -> Any:
+        packed = self._packed[index]
+        if packed is None:
+            return None
+        (height, width), bits = packed
+        return np.unpackbits(bits, count=height * width).view(np.bool_).reshape(height, width)
+
+    def at(self, indices: Sequence[int]) -> _Masks:
+        """Those at `indices`, in that order."""
+        chosen = _Masks([])
+        chosen._packed = [self._packed[index] for index in indices]
+        return chosen
+
+
 def _foregrounds(
     config: Config, samples: Sequence[Sample], pictures: Sequence[Picture], views: Sequence[View]
-) -> tuple[list[BoolMap | None], str]:
-    rule, size = config.data.foreground, config.data.size
+) -> tuple[_Masks, str]:
+    """A mask a picture. Nobody drew those of pictures beyond `samples`: where masks are drawn, all of these counts."""
+    rule, size, fit = config.data.foreground, config.data.size, config.data.fit
     if rule == "whole":
-        return [np.ones(size, dtype=np.bool_) for _ in pictures], "whole"
+        return _Masks(np.ones(size, dtype=np.bool_) for _ in pictures), "whole"
+    whole: Fit = "stretch" if fit == "tile" else fit  # the object is looked for in the picture, not in its tiles
     if rule != "auto":
-        return list(foreground_from_folder(Path(rule), samples, size, config.data.fit)), "folder"
+        drawn = foreground_from_folder(Path(rule), samples, size, whole)
+        return _Masks([*drawn, *[np.ones(size, dtype=np.bool_)] * (len(pictures) - len(samples))]), "folder"
+    if fit == "tile":
+        pictures = [resize(picture, size) for picture in pictures]
     found = find_foreground(pictures)
     if found.kind == "texture":
-        return [None for _ in pictures], "texture"
-    return [found.mask_of(picture) for picture in pictures], "object"
+        return _Masks(None for _ in pictures), "texture"
+    return _Masks(found.mask_of(picture) for picture in pictures), "object"

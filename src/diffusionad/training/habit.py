@@ -15,7 +15,7 @@ from diffusionad.tensors import to_image
 __all__ = ["MOST", "TOLERANCE", "choose_share", "fit_normality"]
 
 MOST = 500
-"""Training pictures that are looked at, evenly spread: more change the statistics little and only take time."""
+"""Pictures or tiles that are looked at, evenly spread: more change the statistics little and only take time."""
 
 TOLERANCE = 0.02
 """Held-out score given up for a larger share: on planted defects the segmenter has the home advantage."""
@@ -26,8 +26,7 @@ def fit_normality(
 ) -> None:
     """Fit `detector.normality`, where it has one, on `training`; `held_out` good pictures set its unit."""
     if detector.normality is not None:
-        chosen = training[:: -(-len(training) // MOST)]
-        detector.normality.fit(_residuals(detector, chosen, device), _residuals(detector, held_out, device))
+        detector.normality.fit(_residuals(detector, training, device), _residuals(detector, held_out, device))
 
 
 def choose_share(normality: Normality, shares: Sequence[float], score: Callable[[], float]) -> None:
@@ -42,6 +41,6 @@ def choose_share(normality: Normality, shares: Sequence[float], score: Callable[
 
 @torch.no_grad()
 def _residuals(detector: Detector, pictures: Sequence[Picture], device: torch.device) -> Iterator[Tensor]:
-    for picture in pictures:
-        image = torch.from_numpy(to_image(picture)[None]).to(device)
+    for index in range(0, len(pictures), -(-len(pictures) // MOST)):
+        image = torch.from_numpy(to_image(pictures[index])[None]).to(device)
         yield detector.residual(image, detector.reconstruct_fixed(image))[0]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,7 +16,7 @@ from torch import nn
 from diffusionad.config import TrainingSettings
 from diffusionad.errors import ResourceError, UsageError
 
-__all__ = ["lay_out", "open_fabric"]
+__all__ = ["free_memory", "lay_out", "open_fabric"]
 
 WIDE = 64
 """Channels of the first level from which a CPU step is faster with channels last."""
@@ -45,6 +48,22 @@ def open_fabric(device: str, devices: int, num_nodes: int, settings: TrainingSet
     if kind == "cpu" and sys.platform == "linux":
         _keep_freed_memory()
     return fabric
+
+
+def free_memory() -> int:
+    """Bytes that programs may still take: what Linux calls available, within the limit of a container.
+
+    Where neither can be told: half of the machine's memory.
+    """
+    free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = [1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))]
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no container, or "max": no limit
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        free.append(max(0, limit - used))
+    return min(free)
 
 
 def lay_out(module: nn.Module, device: torch.device, width: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from diffusionad.assembly import build_detector
@@ -30,14 +31,15 @@ def plan(
 ) -> dict[str, Any]:
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
-    good = read_good_pictures(Path(data), config, layout, category)
+    with TemporaryDirectory() as spill:
+        good = read_good_pictures(Path(data), config, layout, category, spill=Path(spill))
     real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category)
     detector = build_detector(config)
     return {
         "training pictures": len(good.training.samples),
         "validation pictures": len(good.validation.samples),
         "calibration pictures": len(good.calibration.samples),
-        "real defects": len(real.paths),
+        "real defects": real.count,
         "real defects with a mask": real.outlined,
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,

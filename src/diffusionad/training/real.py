@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from diffusionad.config import Config
-from diffusionad.data import Framing, find_defects, find_samples, read_mask, read_picture
+from diffusionad.data import Framing, View, cut_tile, find_defects, find_samples, read_mask, read_picture
 from diffusionad.errors import DataError, PictureError
 from diffusionad.files import file_hash
-from diffusionad.structures import Sample
+from diffusionad.structures import BoolMap, Picture, Sample
 from diffusionad.synthesis import RealDefect
 from diffusionad.tensors import to_image
 
@@ -23,7 +23,7 @@ class RealDefects:
     """Real defective pictures at working size.
 
     Attributes:
-        paths: where they came from, in the order of `defects`.
+        paths: where they came from, in the order of `defects`; one is named for each of its tiles.
         defects: what training draws from.
         hashes: sha256 of each file, 16 hexadecimal digits.
         warnings: sentences a person should read.
@@ -37,9 +37,16 @@ class RealDefects:
     key: str = ""
 
     @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return len(self.hashes)
+
+    @property
     def outlined(self) -> int:
-        """How many have a mask."""
-        return sum(defect.true_mask is not None for defect in self.defects)
+        """How many of them have a mask."""
+        return len(
+            {path for path, defect in zip(self.paths, self.defects, strict=True) if defect.true_mask is not None}
+        )
 
 
 NO_DEFECTS = RealDefects()
@@ -72,7 +79,7 @@ def find_real_defects(
     if not same:
         return real
     warning = (
-        f"{len(same)} of {len(real.paths)} real defects are also test pictures of {str(data)!r}: they train, so they "
+        f"{len(same)} of {real.count} real defects are also test pictures of {str(data)!r}: they train, so they "
         "measure nothing any more. `evaluate` leaves them out; do the same with every other figure."
     )
     return RealDefects(real.paths, real.defects, real.hashes, (*real.warnings, warning), real.key)
@@ -81,12 +88,14 @@ def find_real_defects(
 def read_real_defects(samples: Sequence[Sample], config: Config) -> RealDefects:
     """Read defective pictures and their masks at working size; the same file twice counts once.
 
-    A picture that cannot be read, and one whose defect lies where nothing is judged, is left out with a warning.
+    With tiles, all tiles that show some of a defect are read. Without a mask nobody knows which do, so such a picture
+    is left out with a warning; so is one that cannot be read, and one whose defect lies where nothing is judged.
 
     Raises:
         DataError: a mask cannot be read, has another size or marks nothing; or nothing can be read.
     """
-    framing, digest = Framing(config.data.fit, config.data.size), sha256()
+    data, digest = config.data, sha256()
+    framing = Framing(data.fit, data.size, data.tile, data.overlap)
     paths, defects, hashes, warnings = [], [], [], []
     for sample in samples:
         try:
@@ -109,15 +118,32 @@ def read_real_defects(samples: Sequence[Sample], config: Config) -> RealDefects:
             if not true_mask.any():
                 warnings.append(f"Left out: the defect of {str(sample.path)!r} lies where nothing is judged.")
                 continue
-        paths.append(sample.path)
-        defects.append(RealDefect(to_image(view.picture(picture)), true_mask))
+        elif data.fit == "tile":
+            warnings.append(
+                f"Left out: {str(sample.path)!r} has no mask, so nobody knows which of its tiles show the defect."
+            )
+            continue
+        shown = _shown(framing, view, picture, true_mask)
+        paths.extend([sample.path] * len(shown))
+        defects.extend(shown)
         hashes.append(name[:16])
         digest.update(name.encode() + (b"" if true_mask is None else true_mask.tobytes()))
     if not defects:
         raise DataError(f"No real defect can be learned from. {' '.join(warnings)}")
     if bare := sum(defect.true_mask is None for defect in defects):
         warnings.append(
-            f"{bare} of {len(defects)} real defects have no mask: of them only is learned that something is wrong "
+            f"{bare} of {len(hashes)} real defects have no mask: of them only is learned that something is wrong "
             "somewhere. They are not pasted, and teach no outline."
         )
     return RealDefects(tuple(paths), tuple(defects), tuple(hashes), tuple(warnings), digest.hexdigest())
+
+
+def _shown(framing: Framing, view: View, picture: Picture, true_mask: BoolMap | None) -> list[RealDefect]:
+    """The picture at working size, or those of its tiles on which something is marked."""
+    working, tiling = view.picture(picture), framing.tiling(view)
+    if tiling is None or true_mask is None:
+        return [RealDefect(to_image(working), true_mask)]
+    tiles = [(corner, cut_tile(true_mask, corner, tiling.tile)) for corner in tiling.corners()]
+    return [
+        RealDefect(to_image(cut_tile(working, corner, tiling.tile)), marked) for corner, marked in tiles if marked.any()
+    ]

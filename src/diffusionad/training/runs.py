@@ -73,6 +73,7 @@ def train(
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
     defects: str | Path | None = None,
+    cache: str | Path | None = None,
     line: Line | None = None,
 ) -> TrainedRun:
     """Train on the good pictures of a data set, calibrate, and write a bundle to `out`/bundle.
@@ -93,6 +94,8 @@ def train(
         settings: "section.key=value" each.
         config_file: TOML file with settings.
         defects: folder of a few real defective pictures, which train too and choose nothing; see `find_defects`.
+        cache: folder for decoded pictures, which other runs may share; None: memory, or `out`/cache where a set takes
+            more than a quarter of what is free. Results do not depend on it.
         line: shows a line of text; True when the next may overwrite it. None: silence.
 
     Raises:
@@ -103,7 +106,8 @@ def train(
     """
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
     folder, line = Path(out), line or _silent
-    good = read_good_pictures(Path(data), config, layout, category)
+    place = Path(cache) if cache else None
+    good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
     real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category)
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
@@ -189,7 +193,7 @@ def make_origin(
         image_auroc=score.image_auroc,
         pixel_ap=score.pixel_ap,
         hashes=(*good.hashes, *real.hashes),
-        real_defects=len(real.paths),
+        real_defects=real.count,
     )
 
 
@@ -206,11 +210,12 @@ def _is_bundle(folder: Path) -> bool:
 
 
 def _opening(good: GoodPictures, config: Config, fabric: Fabric, real: RealDefects) -> str:
+    held = f", decoded in {good.cache}" if good.cache else ""
     limit = f"{config.training.images} images" if config.training.images else f"{config.training.max_seconds:.0f} s"
-    few = f" Real defects that train too: {len(real.paths)}, {real.outlined} with a mask." if real.paths else ""
+    few = f" Real defects that train too: {real.count}, {real.outlined} with a mask." if real.count else ""
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
-        f"the weights, {len(good.calibration.samples)} for the threshold; foreground: {good.kind}. "
+        f"the weights, {len(good.calibration.samples)} for the threshold{held}; foreground: {good.kind}. "
         f"Preset {config.preset} at {config.data.size[0]} x {config.data.size[1]}, {limit}, "
         f"{fabric.world_size} x {fabric.device.type}.{few}"
     )

@@ -81,7 +81,7 @@ class Session:
         self._candidate = build_detector(bare).to(fabric.device).eval()
         training, chosen = good.training, good.validation
         held = build_pairs(config, chosen.pictures, chosen.foregrounds, textures, "validation", chosen.judged)
-        self._held_out = HeldOut(held, max(16, min(48, 4 * len(chosen.pictures))), chosen.judged)
+        self._held_out = HeldOut(held, max(16, min(48, 4 * len(chosen.pictures))))
         self._pairs = build_pairs(
             config, training.pictures, training.foregrounds, textures, "pair", training.judged, real.defects
         )
@@ -140,7 +140,8 @@ class Session:
         detector.load_state_dict(detector.state_dict() | load_file(self._best))
         if detector.normality is not None:
             good, device = self._good, self._fabric.device
-            fit_normality(detector, good.training.pictures, good.validation.pictures, device)
+            training, held_out = good.training.shown(self._config), good.validation.shown(self._config)
+            fit_normality(detector, training, held_out, device)
             choose_share(
                 detector.normality, self._config.normality.shares, lambda: self._held_out.score(detector, device).total
             )

@@ -59,14 +59,14 @@ def fine_tune(
         InterruptedRun, TrainingError, ResourceError: as `train`.
     """
     config = _gently(bundle.config, max_time, images)
-    good = read_good_pictures(data, config, layout, category, confirmed)
+    good = read_good_pictures(data, config, layout, category, spill=out / "cache", confirmed=confirmed)
     _check_origin(bundle, good, confirmed, data)
     real = read_real_defects(defects, config) if defects else NO_DEFECTS
     fabric = open_fabric(device, 1, 1, config.training)
     with alone(out, fabric):
         line(
-            f"Fine-tuning {bundle.key} on {len(good.training.samples)} good pictures, {len(confirmed.training)} of them "
-            f"confirmed by operators, and {len(real.paths)} real defects, {real.outlined} with a mask.",
+            f"Fine-tuning {bundle.key} on {len(good.training.samples)} good pictures, {len(confirmed.training)} of "
+            f"them confirmed by operators, and {real.count} real defects, {real.outlined} with a mask.",
             False,
         )
         session = Session(fabric, out, config, good, [], line, real, bundle.weights)

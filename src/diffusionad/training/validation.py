@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +40,11 @@ class HeldOut:
     Args:
         pairs: source over the held-out pictures, stream "validation".
         count: samples; memory is count x 3 images.
-        judged: [H, W] bool for each held-out picture, the pixels that count; None: all of them.
     """
 
-    def __init__(self, pairs: PairMaker, count: int, judged: Sequence[BoolMap | None] | None = None) -> None:
+    def __init__(self, pairs: PairMaker, count: int) -> None:
         drawn = pairs.batch(0, count)
-        self._judged = [None if judged is None else judged[index] for index in drawn.indices]
+        self._judged = drawn.judged
         self._image, self._true_mask = drawn.image, drawn.true_mask[:, 0]
         self.shown: Batch = pairs.batch(0, min(4, count))
 
