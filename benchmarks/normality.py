@@ -20,7 +20,7 @@ from record import commit, cpu
 from safetensors.torch import load_file
 from torch import Tensor
 
-from diffusionad.assembly import CHANNELS, build_detector
+from diffusionad.assembly import build_detector
 from diffusionad.bundle import load_bundle
 from diffusionad.config import Config
 from diffusionad.data import find_samples, read_mask, read_picture, resize, resize_mask
@@ -69,7 +69,7 @@ def mappers(detector: Detector, config: Config, data: Path) -> dict[str, Mapper]
     if normality is None:
         raise SystemExit("This run has no normality (normality.widths is empty): there is nothing to take apart.")
     good = read_good_pictures(data, config, "auto", None, spill=Path(tempfile.mkdtemp()))
-    of_pictures = Normality(CHANNELS, config.data.size, config.normality.widths)
+    of_pictures = Normality(config.channels, config.data.size, config.normality.widths)
     of_pictures.fit(images(good.training.pictures), images(good.validation.pictures))
 
     def segmenter(image: Tensor) -> Tensor:

@@ -115,8 +115,8 @@ def test_calibrate_takes_one_category_of_several(
     assert code == 2
     assert "bolt, nut" in err
     code, out, _ = call(capsys, "calibrate", bundle, root, "--category", "bolt", "--json")
-    assert code == 0
-    assert json.loads(out)["n"] == 3  # its good test pictures
+    assert code == 2
+    assert "3 good pictures are too few" in json.loads(out)["error"]["message"]  # bolt's good test pictures
 
 
 def test_dry_run_of_all_plans_each_category(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

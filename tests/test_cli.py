@@ -36,6 +36,12 @@ def bundle(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained / "bundle", tmp_path / "bundle"))
 
 
+COMMANDS = (
+    *("demo", "train", "calibrate", "evaluate", "predict", "compare", "rejudge", "info", "datasets", "doctor"),
+    "report",
+)
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom diffusionad.cli import main\n"
@@ -44,13 +50,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("[]")
-    for command in ("demo", "train", "calibrate", "evaluate", "predict", "info", "datasets", "doctor"):
+    for command in COMMANDS:
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "calibrate", "evaluate", "predict", "info", "datasets", "doctor"])
+@pytest.mark.parametrize("command", [*COMMANDS[:-1], "report lot"])
 def test_every_command_has_help_with_an_example_and_json(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    code, out, _ = call(capsys, command, "--help")
+    code, out, _ = call(capsys, *command.split(), "--help")
     assert code == 0
     assert f"diffusionad {command}" in out
     assert "--json" in out
@@ -117,10 +123,18 @@ def test_calibrate_replaces_the_threshold_and_refuses_training_pictures(
     assert code == 2
     assert "trained this bundle" in err
     assert json.loads((bundle / "calibration.json").read_text()) == before
-    code, out, _ = call(capsys, "calibrate", bundle, data, "--false-alarms", "1/5", "--json")
+    code, _, err = call(capsys, "calibrate", bundle, data, "--false-alarms", "1/5")
+    assert (code, "6 good pictures are too few" in err) == (2, True)
+    assert json.loads((bundle / "calibration.json").read_text()) == before
+    rng, parts = np.random.default_rng(9), tmp_path / "parts"
+    parts.mkdir()
+    for number in range(12):
+        pixels = np.clip(rng.normal(150 + number, 5, (48, 48, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(parts / f"{number}.png")
+    code, out, _ = call(capsys, "calibrate", bundle, parts, "--false-alarms", "1/5", "--unlike", "--json")
     assert code == 0
     after = json.loads((bundle / "calibration.json").read_text())
-    assert after["n"] == 6
+    assert after["n"] == 12
     assert after["threshold"] == json.loads(out)["threshold"] != before["threshold"]
 
 

@@ -130,6 +130,25 @@ def test_figures_are_those_of_the_judged_pixels(bundle: Bundle, wide: list[Sampl
     assert figures["pixel_ap"] == pytest.approx(ap, abs=1e-9)
 
 
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
+def test_figures_at_native_size_are_those_of_the_grown_maps(
+    bundle: Bundle, wide: list[Sample], tmp_path: Path, fit: Fit
+) -> None:
+    inspector, values, truth = Inspector(fitted(bundle, fit), dark), [], []
+    for sample in wide:
+        verdict, view = inspector(sample.path), inspector.view((40, 100))
+        assert verdict.anomaly_map is not None
+        mask = np.zeros((40, 100), np.bool_) if sample.is_good else read_mask(sample.mask_path, (40, 100))  # type: ignore[arg-type]
+        (left, top, across, down), (x, y, width, height) = view.target, view.source
+        part = Image.fromarray(verdict.anomaly_map[top : top + down, left : left + across])
+        values.append(np.asarray(part.resize((width, height), Image.Resampling.BILINEAR)).ravel())
+        truth.append(mask[y : y + height, x : x + width].ravel())
+    figures = evaluate(inspector, wide, tmp_path / "out", data="part", metrics_at="native").figures
+    assert figures["pixel_auroc"] == pytest.approx(roc_auc_score(np.hstack(truth), np.hstack(values)), abs=1e-9)
+    ap = average_precision_score(np.hstack(truth), np.hstack(values))
+    assert figures["pixel_ap"] == pytest.approx(ap, abs=1e-9)
+
+
 @pytest.mark.parametrize("fit", ["pad", "crop"])
 def test_overlays_show_the_whole_picture_and_heat_only_where_it_was_judged(
     bundle: Bundle, wide: list[Sample], tmp_path: Path, fit: Fit

@@ -59,9 +59,11 @@ def same(one: Batch, other: Batch) -> bool:
 
 @pytest.mark.parametrize("foreground", [None, FOREGROUND], ids=["texture", "object"])
 def test_a_batch_is_its_smaller_batches_laid_together(foreground: BoolMap | None) -> None:
-    assert {field.name for field in fields(Batch)} == set(WHERE)
+    assert {field.name for field in fields(Batch)} == {*WHERE, "judged"}
     source = maker(foreground=foreground, shift=0.1, light=0.1)
     whole, first, second = source.batch(7, 11), source.batch(7, 4), source.batch(11, 7)
+    assert len(whole.judged) == 11
+    assert whole.judged == first.judged + second.judged
     for name, axis in WHERE.items():
         pieces = np.concatenate([getattr(first, name), getattr(second, name)], axis=axis)
         np.testing.assert_array_equal(getattr(whole, name), pieces, err_msg=name)

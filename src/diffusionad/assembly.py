@@ -21,21 +21,17 @@ from diffusionad.scoring import top_k_for
 from diffusionad.structures import BoolMap, FloatMap, Image, Picture
 from diffusionad.synthesis import RealDefect, Synthesizer, Textures
 
-__all__ = ["CHANNELS", "TorchBackend", "build_detector", "build_pairs"]
-
-CHANNELS = 3
-"""Channels of an image; grey pictures are repeated."""
+__all__ = ["TorchBackend", "build_detector", "build_pairs"]
 
 
 def build_detector(config: Config) -> Detector:
     """Both networks with weights drawn from the seed, and the fixed noise of inference."""
     denoiser, segmenter, diffusion = config.denoiser, config.segmenter, config.diffusion
-    widths = config.normality.widths
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Detector(
             Denoiser(
-                channels=CHANNELS,
+                channels=config.channels,
                 width=denoiser.width,
                 multipliers=denoiser.multipliers,
                 blocks=denoiser.blocks,
@@ -46,7 +42,7 @@ def build_detector(config: Config) -> Detector:
                 groups=denoiser.groups,
             ),
             Segmenter(
-                inputs=CHANNELS * (3 if segmenter.difference else 2),
+                inputs=config.channels * (3 if segmenter.difference else 2),
                 widths=segmenter.widths,
                 patch=segmenter.patch,
                 norm=segmenter.norm,
@@ -56,11 +52,16 @@ def build_detector(config: Config) -> Detector:
             t_fine=diffusion.t_fine,
             t_coarse=diffusion.t_coarse,
             guidance_weight=diffusion.guidance_weight,
-            noise=torch.from_numpy(fixed_noise(config.seed, CHANNELS, config.data.size)),
+            noise=torch.from_numpy(fixed_noise(config.seed, config.channels, config.data.size)),
             difference=segmenter.difference,
             top_k=top_k_for(config.data.size, config.top_k),
-            normality=Normality(CHANNELS, config.data.size, widths, pooled=config.pooled) if widths else None,
+            normality=_normality(config),
         )
+
+
+def _normality(config: Config) -> Normality | None:
+    widths = config.normality.widths
+    return Normality(config.channels, config.data.size, widths, pooled=config.pooled) if widths else None
 
 
 def build_pairs(

@@ -5,6 +5,8 @@ model.onnx          one file, the fixed noise inside; image -> pred_score, anoma
 config.json         schema version, package version, resolved settings, what it was trained on
 calibration.json    the threshold and the scores behind it; {} before calibration
 card.md             the same for people
+good.json           small good training pictures with their names; missing in bundles of earlier versions
+roi.png             with a region of interest only: 1 bit a pixel, white is judged, at the training pictures' size
 manifest.json       sha256 of each of the above
 """
 
@@ -14,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,11 @@ from pydantic import ValidationError
 
 from diffusionad.calibration import Calibration, from_json
 from diffusionad.config import Config
-from diffusionad.errors import BundleError, CalibrationError
-from diffusionad.files import file_hash, refused, sync, write_json, write_text
+from diffusionad.data.roi import mask_png, read_roi_mask
+from diffusionad.errors import BundleError, CalibrationError, DataError
+from diffusionad.files import file_hash, refused, sync, write_bytes, write_json, write_text
+from diffusionad.neighbours import FILE as NEIGHBOURS
+from diffusionad.structures import BoolMap
 from diffusionad.version import __version__
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "install_bundle", "load_bundle", "recalibrate", "write_bundle"]
@@ -31,6 +36,8 @@ __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "install_bundle", "load_bundle"
 SCHEMA_VERSION = 1
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
+_ROI = "roi.png"
+_OPTIONAL = (NEIGHBOURS, _ROI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Origin:
         data: name of the data set's folder.
         category: product class.
         trained, validated: good pictures that trained it and that chose its weights.
-        foreground: "object", "texture", "whole" or "folder".
+        foreground: which was chosen, such as "object" or "texture" (`diffusionad.data.Foregrounds`).
         images: images seen.
         seconds: time in the training loop.
         device: where.
@@ -75,6 +82,7 @@ class Bundle:
         origin: where the model comes from.
         calibration: the threshold; None when the bundle is not calibrated.
         key: first 12 hexadecimal digits of the manifest's sha256: names this very model and threshold.
+        roi: [H, W] bool, the region of interest at native size of the training pictures; None: all is judged.
     """
 
     folder: Path
@@ -83,6 +91,7 @@ class Bundle:
     origin: Origin
     calibration: Calibration | None
     key: str
+    roi: BoolMap | None = field(default=None, repr=False, compare=False)
 
     @property
     def onnx(self) -> Path:
@@ -92,14 +101,35 @@ class Bundle:
     def weights(self) -> Path:
         return self.folder / "model.safetensors"
 
+    @property
+    def neighbours(self) -> Path | None:
+        """The small good training pictures; None in bundles of earlier versions."""
+        path = self.folder / NEIGHBOURS
+        return path if path.is_file() else None
+
 
 def write_bundle(
-    folder: Path, *, config: Config, origin: Origin, calibration: Calibration | None, weights: Path, onnx: Path
+    folder: Path,
+    *,
+    config: Config,
+    origin: Origin,
+    calibration: Calibration | None,
+    weights: Path,
+    onnx: Path,
+    neighbours: str | None = None,
+    roi: BoolMap | None = None,
 ) -> Bundle:
-    """Write a whole bundle, or nothing: it is made beside `folder` and then takes its place. Raises ResourceError."""
+    """Write a whole bundle, or nothing: it is made beside `folder` and then takes its place. Raises ResourceError.
+
+    `neighbours` is the content of good.json; None leaves it out.
+    """
     with _Replacement(folder) as made:
+        if roi is not None:
+            write_bytes(made / _ROI, mask_png(roi))
         shutil.copyfile(weights, made / "model.safetensors")
         shutil.copyfile(onnx, made / "model.onnx")
+        if neighbours is not None:
+            write_text(made / NEIGHBOURS, neighbours)
         _write_settings(made, config, origin)
         _write_promise(made, config, origin, calibration)
     return load_bundle(folder)
@@ -109,7 +139,7 @@ def recalibrate(bundle: Bundle, calibration: Calibration) -> Bundle:
     """The same model with another threshold, in the same folder. Raises ResourceError."""
     folder = bundle.folder.resolve()
     with _Replacement(folder) as made:
-        for name in ("model.safetensors", "model.onnx", "config.json"):
+        for name in ("model.safetensors", "model.onnx", "config.json", *_present(folder)):
             shutil.copyfile(folder / name, made / name)
         _write_promise(made, bundle.config, bundle.origin, calibration)
     return load_bundle(folder)
@@ -135,11 +165,17 @@ def load_bundle(folder: Path) -> Bundle:
     if _is_newer(folder):  # before its files are missed: a newer bundle may hold others
         raise _newer(folder)
     manifest = _read_json(folder, "manifest.json")
-    if not isinstance(manifest, dict) or set(manifest) != set(_CONTENT):
+    if not isinstance(manifest, dict) or set(manifest) - set(_OPTIONAL) != set(_CONTENT):
         raise BundleError(
             f"{folder}/manifest.json does not list the files of a bundle: copy the bundle anew from where it was made."
         )
-    for name in _CONTENT:
+    if unlisted := set(_present(folder)) - set(manifest):
+        raise BundleError(
+            f"{folder}/manifest.json does not know {', '.join(sorted(unlisted))}, which lies beside it: "
+            "copy the bundle anew from where it was made.",
+            code="bundle.changed",
+        )
+    for name in manifest:
         if not (folder / name).is_file():
             raise BundleError(f"{name} is missing from the bundle {folder}: copy the whole folder anew.")
         if file_hash(folder / name) != manifest[name]:
@@ -155,11 +191,19 @@ def load_bundle(folder: Path) -> Bundle:
         origin = Origin(**{**settings["origin"], "hashes": tuple(settings["origin"]["hashes"])})
         stored = _read_json(folder, "calibration.json")
         calibration = from_json(stored) if stored else None
-    except (KeyError, TypeError, ValidationError, CalibrationError) as error:
+        roi = read_roi_mask(folder / _ROI) if _ROI in manifest else None
+    except (KeyError, TypeError, ValidationError, CalibrationError, DataError) as error:
         raise BundleError(f"The settings of the bundle {folder} cannot be read: {error}.") from None
-    return Bundle(
-        folder, str(settings.get("version")), config, origin, calibration, file_hash(folder / "manifest.json")[:12]
-    )
+    if calibration and calibration.artifact not in (None, manifest["model.onnx"]):
+        raise BundleError(
+            f"The threshold of the bundle {folder} was made with another network than its model.onnx: nothing it "
+            "promises holds. Copy the bundle anew, or calibrate the one this network comes from.",
+            code="bundle.calibration",
+        )
+    if (roi is None) != (config.data.roi is None):
+        raise BundleError(f"{_ROI} and the settings of the bundle {folder} contradict each other: copy it anew.")
+    key = file_hash(folder / "manifest.json")[:12]
+    return Bundle(folder, str(settings.get("version")), config, origin, calibration, key, roi)
 
 
 class _Replacement:
@@ -192,9 +236,11 @@ class _Replacement:
             raise refused(self._folder, error) from error
 
     def _take_place(self) -> None:
-        if not (self._made / "manifest.json").exists():  # a copy keeps its own, byte by byte
-            write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in _CONTENT})
-        for name in _CONTENT:
+        names = (*_CONTENT, *_present(self._made))
+        manifest = self._made / "manifest.json"
+        if not manifest.exists():  # a copy keeps its own, byte by byte
+            write_json(manifest, {name: file_hash(self._made / name) for name in names})
+        for name in (*names, manifest.name):
             sync(self._made / name)
         sync(self._made)
         shutil.rmtree(self._old, ignore_errors=True)
@@ -207,6 +253,11 @@ class _Replacement:
             raise
         sync(self._folder.parent)
         shutil.rmtree(self._old, ignore_errors=True)
+
+
+def _present(folder: Path) -> tuple[str, ...]:
+    """Those of the files a bundle may lack that are there."""
+    return tuple(name for name in _OPTIONAL if (folder / name).is_file())
 
 
 def _set_aside(folder: Path) -> Path:
@@ -246,6 +297,7 @@ def _card(config: Config, origin: Origin, calibration: Calibration | None) -> st
         "Training": f"{origin.images} images seen in {origin.seconds / 60:.1f} minutes on {origin.device}",
         "Held-out figures": f"image AUROC {origin.image_auroc:.3f}, pixel AP {origin.pixel_ap:.3f} on planted defects",
         "Foreground": origin.foreground,
+        "Judged": "the region of interest in roi.png alone" if config.data.roi else "whole pictures",
         "Written by": f"diffusionad {__version__}",
     }
     lines = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

@@ -73,7 +73,8 @@ class TooFewPicturesError(DataError):
 
 class PictureError(DiffusionADError):
     """One picture that cannot be judged. Codes: ``picture.missing``, ``.unreadable``, ``.empty``,
-    ``.unknown_format``, ``.truncated``, ``.too_large``, ``.too_small``, ``.unsupported``, ``.nonfinite``.
+    ``.unknown_format``, ``.truncated``, ``.too_large``, ``.too_small``, ``.unsupported``, ``.nonfinite``, ``.roi``,
+    ``.channels``.
     """
 
     code = "picture"

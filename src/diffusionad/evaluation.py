@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffusionad.bundle import Origin
-from diffusionad.data import View, pooled, read_mask, read_picture, resize
-from diffusionad.errors import DataError
+from diffusionad.calibration import exchangeable
+from diffusionad.data import View, labels, pooled, read_mask, read_picture, resize
+from diffusionad.errors import DataError, PictureError
 from diffusionad.files import file_hash, write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
 from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precision, f1_max
@@ -22,11 +25,14 @@ from diffusionad.report.html import write_report
 from diffusionad.report.page import Card, KindRow, Page
 from diffusionad.report.pictures import encode, outlined, overlay, to_display
 from diffusionad.report.records import as_csv
-from diffusionad.structures import GOOD, BoolMap, Picture, Sample, Verdict
+from diffusionad.structures import GOOD, BoolMap, FloatMap, Picture, Sample, Verdict
 from diffusionad.sweeping import map_factor
 from diffusionad.version import __version__
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "MetricsAt", "evaluate"]
+
+MetricsAt = Literal["working", "native"]
+"""The size at which maps are compared with true masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,13 @@ class Evaluation:
         threshold: stored threshold; None when not calibrated.
         overkill: good pictures called anomalous, of how many.
         escapes: defective pictures called good, of how many.
+        review: good and defective pictures that go to a person.
+        promise: what the stored threshold promises; None when not calibrated.
+        alike: p-value of "the good test pictures and those of the calibration come about alike", on which the promise
+            rests; None without either.
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
+        metrics_at: size at which pixels were compared, "working" or "native".
         left_out: test pictures that trained the bundle and were not judged.
     """
 
@@ -51,6 +62,10 @@ class Evaluation:
     escapes: tuple[int, int]
     unjudged: list[tuple[str, str]]
     milliseconds: float
+    review: tuple[int, int] = (0, 0)
+    promise: str | None = None
+    alike: float | None = None
+    metrics_at: MetricsAt = "working"
     left_out: int = 0
 
 
@@ -58,6 +73,7 @@ class Evaluation:
 class _Tally:
     """What is kept of each picture: (verdict without its map, true defect); and the tallies of all pixels."""
 
+    metrics_at: MetricsAt
     judged: list[tuple[Verdict, str]] = field(default_factory=list)
     pixels: dict[str, PixelMetrics] = field(default_factory=dict)
     masked: bool = True
@@ -69,19 +85,22 @@ def evaluate(
     out: Path,
     *,
     data: str,
+    metrics_at: MetricsAt = "working",
     line: Callable[[str, bool], None] = lambda text, passing: None,
 ) -> Evaluation:
     """Judge every test picture and write metrics.json, predictions.csv, overlays/ and report.html into `out`.
 
     Maps are compared with true masks at working size, the masks resized so that their area is kept; with tiles, of the
-    whole picture at their scale, which is native where `data.tile` is the working size. Pixels that are not
-    judged (padding, what a crop leaves out) are not counted.
+    whole picture at their scale, which is native where `data.tile` is the working size. Or at native size, the maps
+    grown by `View.to_native`, one picture at a time. Pixels that are not judged (padding, what a crop leaves out, what
+    lies outside the region of interest) are not counted.
 
     Args:
         inspector: the bundle, opened.
         samples: of a data set; those of the split "test" are judged.
         out: folder for the results.
         data: name of the data set, for the report.
+        metrics_at: "working" or "native".
         line: shows progress.
 
     Raises:
@@ -96,11 +115,15 @@ def evaluate(
             f"No test picture was found in {data}: expected test/good and test/<defect> beside train/good. "
             "Use `diffusionad predict` for pictures whose truth is not known."
         )
-    tally = _Tally(pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]})
+    tally = _Tally(
+        metrics_at, pixels={defect: PixelMetrics() for defect in ["", *{s.defect for s in chosen if not s.is_good}]}
+    )
     gallery = Gallery(threshold=inspector.threshold, map_threshold=inspector.threshold)
-    for number, sample in enumerate(chosen, 1):
+    calibration = inspector.bundle.calibration
+    groups = labels(chosen, calibration.group_by) if calibration and calibration.group_by else [None] * len(chosen)
+    for number, (sample, group) in enumerate(zip(chosen, groups, strict=True), 1):
         drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
-        _judge(inspector, sample, tally, gallery, drawn)
+        _judge(inspector, sample, group, tally, gallery, drawn)
         line(f"{number}/{len(chosen)} pictures", True)
     evaluation = _summary(inspector, tally, trained)
     write_json(out / "metrics.json", asdict(evaluation))
@@ -109,26 +132,41 @@ def evaluate(
     return evaluation
 
 
-def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery, drawn: Path) -> None:
-    verdict = inspector(sample.path, full_map=True)
+def _judge(
+    inspector: Inspector, sample: Sample, group: str | None, tally: _Tally, gallery: Gallery, drawn: Path
+) -> None:
+    verdict, picture = inspector(sample.path, group, full_map=True), None
+    if verdict.anomaly_map is not None:
+        try:
+            picture = read_picture(sample.path, channels=inspector.bundle.config.data.channels)
+            seen = inspector.see(sample.path).picture
+        except PictureError as error:  # vanished since it was judged: without its pixels it counts nowhere
+            verdict = replace(
+                verdict,
+                verdict="error",
+                score=math.nan,
+                p_value=None,
+                regions=(),
+                anomaly_map=None,
+                error_code=error.code,
+                error=str(error),
+            )
     tally.judged.append((replace(verdict, anomaly_map=None, reconstruction=None), sample.defect))
-    if verdict.anomaly_map is None or verdict.reconstruction is None:
+    if picture is None or verdict.anomaly_map is None or verdict.reconstruction is None:
         return
-    picture = read_picture(sample.path)
     view = inspector.view(verdict.native_size)
     true_mask = _true_mask(sample, view)
     if true_mask is None:
         tally.masked = False
     else:
-        for defect, pixels in tally.pixels.items():
-            if defect in ("", sample.defect) or sample.is_good:
-                pixels.add(verdict.anomaly_map, true_mask, view.judged)
+        _count(tally, sample, verdict.anomaly_map, true_mask, view)
     # what is drawn of a tiled picture is of bounded size; figures come from its whole map
     size, found = (verdict.reconstruction.shape[0], verdict.reconstruction.shape[1]), verdict.anomaly_map
+    marked = None if true_mask is None else view.mask(true_mask)
     if size != found.shape:
         factor = map_factor(view.working)
-        found, true_mask = pooled(found, factor), None if true_mask is None else pooled(true_mask, factor)
-    shown = to_display(resize(outlined(to_display(view.picture(picture)), view.judged), size))
+        found, marked = pooled(found, factor), None if marked is None else pooled(marked, factor)
+    shown = to_display(resize(outlined(to_display(seen), view.judged), size))
     name = f"{sample.defect}/{sample.path.name}"
     gallery.add(
         Card(
@@ -138,28 +176,53 @@ def _judge(inspector: Inspector, sample: Sample, tally: _Tally, gallery: Gallery
             verdict.score,
             verdict.p_value,
             shown,
-            verdict.reconstruction,
+            to_display(verdict.reconstruction),
             found,
-            true_mask,
+            marked,
+            regions=verdict.regions,
+            neighbour=_neighbour(inspector, verdict),
         )
     )
     _write_overlay(drawn, picture, replace(verdict, anomaly_map=found), view)
 
 
+def _neighbour(inspector: Inspector, verdict: Verdict) -> tuple[str, NDArray[np.uint8]] | None:
+    if verdict.nearest is None or inspector.neighbours is None:
+        return None
+    return verdict.nearest.name, inspector.neighbours.thumbnail(verdict.nearest.name)
+
+
+def _count(tally: _Tally, sample: Sample, anomaly_map: FloatMap, true_mask: BoolMap, view: View) -> None:
+    """Add the pixels of one picture, at the size asked for, to the tallies; `true_mask` is at native size."""
+    if tally.metrics_at == "native":
+        anomaly_map, judged = view.to_native(anomaly_map), view.judged_native
+    else:
+        true_mask, judged = view.mask(true_mask), view.judged
+    for defect, pixels in tally.pixels.items():
+        if defect in ("", sample.defect) or sample.is_good:
+            pixels.add(anomaly_map, true_mask, judged)
+
+
 def _write_overlay(path: Path, picture: Picture, verdict: Verdict, view: View) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
     drawn = overlay(
-        to_display(picture), view.shown(verdict.anomaly_map), verdict.threshold, verdict.regions, seen=view.source
+        to_display(picture),
+        view.shown(verdict.anomaly_map),
+        verdict.threshold,
+        verdict.regions,
+        seen=view.source,
+        judged=view.inside,
     )
     write_bytes(path, encode(drawn, "png"))
 
 
 def _true_mask(sample: Sample, view: View) -> BoolMap | None:
+    """At native size; None where it is not known."""
     if sample.is_good:
-        return np.zeros(view.working, dtype=np.bool_)
+        return np.zeros(view.native, dtype=np.bool_)
     if sample.mask_path is None:
         return None
-    return view.mask(read_mask(sample.mask_path, view.native, picture=sample.path))
+    return read_mask(sample.mask_path, view.native, picture=sample.path)
 
 
 def _unseen(samples: list[Sample], origin: Origin) -> tuple[list[Sample], int]:
@@ -172,6 +235,7 @@ def _unseen(samples: list[Sample], origin: Origin) -> tuple[list[Sample], int]:
 
 
 def _summary(inspector: Inspector, tally: _Tally, trained: int) -> Evaluation:
+    calibration = inspector.bundle.calibration
     judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
     good = [v for v, d in judged if d == GOOD]
     bad = [v for v, d in judged if d != GOOD]
@@ -191,8 +255,16 @@ def _summary(inspector: Inspector, tally: _Tally, trained: int) -> Evaluation:
         escapes=(sum(v.verdict == "good" for v in bad), len(bad)),
         unjudged=[(v.path, v.error or "") for v, _ in tally.judged if v.verdict == "error"],
         milliseconds=float(np.median([v.milliseconds for v, _ in tally.judged])),
+        review=(sum(v.verdict == "review" for v in good), sum(v.verdict == "review" for v in bad)),
+        promise=calibration.sentence() if calibration else None,
+        alike=_alike(calibration.scores, [v.score for v in good]) if calibration and good else None,
+        metrics_at=tally.metrics_at,
         left_out=trained,
     )
+
+
+def _alike(known: Sequence[float], new: Sequence[float]) -> float:
+    return exchangeable([*known, *new], ["calibration"] * len(known) + ["test"] * len(new))
 
 
 def _figures(good: Sequence[Verdict], bad: Sequence[Verdict], pixels: PixelResult | None) -> dict[str, float | None]:
@@ -227,12 +299,15 @@ def _page(inspector: Inspector, tally: _Tally, evaluation: Evaluation, data: str
         escapes=evaluation.escapes,
         unjudged=evaluation.unjudged,
         kinds=[_row(defect, values) for defect, values in evaluation.kinds.items()],
-        scores_good=[v.score for v, d in judged if d == GOOD],
-        scores_defective=[v.score for v, d in judged if d != GOOD],
+        scores={kind: [v.score for v, d in judged if d == kind] for kind in [GOOD, *evaluation.kinds]},
         provenance={
+            "Pixel figures": f"at {tally.metrics_at} size",
             "Training": "\n".join(f"{key}: {value}" for key, value in origin.items()),
             "Configuration": bundle.config.model_dump_json(indent=2),
         },
+        calibration=bundle.calibration.scores if bundle.calibration else (),
+        lower=bundle.calibration.lower.threshold if bundle.calibration and bundle.calibration.lower else None,
+        pro=tally.pixels[""].pro() if tally.masked else (),
         versions={"diffusionad": __version__, "python": platform.python_version(), "numpy": np.__version__},
     )
 

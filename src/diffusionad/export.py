@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from diffusionad.detector import Detector
 from diffusionad.files import write_file
@@ -44,4 +49,35 @@ def to_onnx(detector: Detector, path: Path) -> None:
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     exported = program
-    write_file(path, lambda temporary: exported.save(str(temporary), external_data=False))
+
+    def fill(temporary: Path) -> None:
+        exported.save(str(temporary), external_data=False)
+        model = onnx.load(str(temporary))
+        _name_noise(model, detector.noise.numpy())
+        onnx.save(model, str(temporary))
+
+    write_file(path, fill)
+
+
+def _name_noise(model: onnx.ModelProto, noise: NDArray[np.float32]) -> None:
+    """Give the constants that are a multiple of the noise names, and write the multiples into the metadata.
+
+    So a runtime can put another draw of the noise in their place (`backends.OnnxBackend.with_draw`).
+    """
+    parts = {"noise": noise, "noise_fine": noise[0], "noise_coarse": noise[1]}
+    for constant in model.graph.initializer:
+        values = numpy_helper.to_array(constant)
+        for name, part in parts.items():
+            if values.size != part.size or values.dtype != np.float32:
+                continue
+            flat, known = values.ravel(), part.ravel()
+            multiple = float(flat @ known / (known @ known))
+            if not np.allclose(flat, multiple * known, rtol=1e-4, atol=1e-5):
+                continue
+            for node in model.graph.node:
+                for index, used in enumerate(node.input):
+                    if used == constant.name:
+                        node.input[index] = name
+            constant.name = name
+            told = {"times": multiple, "shape": list(values.shape)}
+            model.metadata_props.add(key=name, value=json.dumps(told))

@@ -234,5 +234,19 @@ def _cut(
         seen = tiling.judged(corner, judged)
         if (part is None or part.mean() > ENOUGH_OBJECT) and (seen is None or seen.any()):
             break
+    if judged is not None and seen is not None and not seen.any():  # a small region of interest: there, by chance
+        corner = _around(rng, judged, tile)
+        part = None if foreground is None else cut_mask(foreground, size, corner, tile)
+        seen = tiling.judged(corner, judged)
     # beside the object a defect may be anything: there it is planted as in a texture
     return cut_tile(picture, corner, tile), part if part is None or part.any() else None, seen
+
+
+def _around(rng: np.random.Generator, judged: BoolMap, tile: tuple[int, int]) -> tuple[int, int]:
+    """The corner of a tile that shows a drawn pixel of `judged`, as far in its middle as the picture allows."""
+    row, column = divmod(int(rng.choice(np.flatnonzero(judged))), judged.shape[1])
+    top, left = (
+        min(max(0, place - side // 2), length - side) if length > side else (length - side) // 2
+        for place, length, side in zip((row, column), judged.shape, tile, strict=True)
+    )
+    return top, left

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
-from diffusionad.data import View, read_picture
+import numpy as np
+
+from diffusionad.data import View, pooled, read_picture
+from diffusionad.errors import PictureError
 from diffusionad.files import refused, write_bytes
 from diffusionad.inspector import Inspector
 from diffusionad.report.pictures import encode, overlay, to_display
 from diffusionad.report.records import as_record
-from diffusionad.structures import Verdict
+from diffusionad.structures import FloatMap, Verdict
+from diffusionad.sweeping import map_factor
 
 __all__ = ["Counts", "predict"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,9 @@ def predict(
     out: Path,
     *,
     overlays: bool = True,
+    maps: bool = False,
+    reconstructions: bool = False,
+    group: str | None = None,
     seen: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Counts:
     """Write out/verdicts.jsonl, a line a picture, and out/overlays/<number>_<name>.png; what is written stays.
@@ -52,6 +63,11 @@ def predict(
         pictures: files, taken one at a time.
         out: folder for the results.
         overlays: also draw what was found.
+        maps: also keep out/maps/<number>_<name>.npy, the anomaly map [h, w] float32 of what was judged, so that regions
+            can be found at another threshold. Of a tiled picture it is the whole map, 4 bytes a pixel.
+        reconstructions: also keep out/reconstructions/<number>_<name>.png, what the part should look like, at working
+            size; of a tiled picture reduced, see `Verdict`.
+        group: of all pictures, where the calibration has groups; None: by the names of their folders.
         seen: called with every verdict.
 
     Raises:
@@ -62,13 +78,23 @@ def predict(
         out.mkdir(parents=True, exist_ok=True)
         with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
             for number, path in enumerate(pictures):
-                verdict = inspector(path)
+                verdict = inspector(path, group, full_map=maps)
                 counts[verdict.verdict] += 1
-                lines.write(json.dumps(as_record(verdict), allow_nan=False) + "\n")
-                lines.flush()
-                if overlays and verdict.anomaly_map is not None:
+                name, files = f"{number:06d}_{path.stem[:80]}", dict[str, str | None]()
+                if verdict.anomaly_map is not None and verdict.reconstruction is not None:
                     view = inspector.view(verdict.native_size)
-                    _draw(out / "overlays" / f"{number:06d}_{path.stem[:80]}.png", path, verdict, view)
+                    if maps:
+                        files["map"] = f"maps/{name}.npy"
+                        write_bytes(out / f"maps/{name}.npy", _npy(view.shown(verdict.anomaly_map)))
+                    if reconstructions:
+                        shown = to_display(verdict.reconstruction)
+                        files["reconstruction"] = f"reconstructions/{name}.png"
+                        write_bytes(out / f"reconstructions/{name}.png", encode(shown, "png"))
+                    if overlays:
+                        channels = inspector.bundle.config.data.channels
+                        _draw(out / "overlays" / f"{name}.png", path, verdict, view, channels)
+                lines.write(json.dumps(as_record(verdict, files), allow_nan=False) + "\n")
+                lines.flush()
                 seen(verdict)
     except BrokenPipeError:
         raise
@@ -77,8 +103,22 @@ def predict(
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
 
 
-def _draw(path: Path, source: Path, verdict: Verdict, view: View) -> None:
+def _npy(anomaly_map: FloatMap) -> bytes:
+    stream = BytesIO()
+    np.save(stream, anomaly_map, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _draw(path: Path, source: Path, verdict: Verdict, view: View, channels: int | None) -> None:
     assert verdict.anomaly_map is not None  # noqa: S101  (the caller checked)
-    shown, found = to_display(read_picture(source)), view.shown(verdict.anomaly_map)
-    drawn = overlay(shown, found, verdict.threshold, verdict.regions, seen=view.source)
+    assert verdict.reconstruction is not None  # noqa: S101  (comes with the map)
+    try:
+        shown = to_display(read_picture(source, channels=channels))
+    except PictureError as error:  # it vanished since it was judged; its verdict stands
+        _log.warning("No overlay was drawn. %s", error)
+        return
+    found = verdict.anomaly_map
+    if found.shape != verdict.reconstruction.shape[:2]:  # the whole map of a tiled picture: nothing small may vanish
+        found = pooled(found, map_factor(view.working))
+    drawn = overlay(shown, view.shown(found), verdict.threshold, verdict.regions, seen=view.source, judged=view.inside)
     write_bytes(path, encode(drawn, "png"))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Stream", "fixed_noise", "generator", "normal"]
 
-Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "real"]
+Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "planted", "real"]
 
 _STREAMS: dict[Stream, int] = {
     "split": 1,
@@ -19,7 +19,8 @@ _STREAMS: dict[Stream, int] = {
     "validation": 5,
     "inference": 6,
     "weights": 7,
-    "real": 8,
+    "planted": 8,
+    "real": 9,
 }
 
 
@@ -33,6 +34,9 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     return rng.standard_normal(shape, dtype=np.float32)
 
 
-def fixed_noise(seed: int, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
-    """The noise of inference, [2, C, H, W] (fine, coarse): fixed by (seed, size), so that a picture keeps its score."""
-    return normal(generator(seed, "inference", *size), 2, channels, *size)
+def fixed_noise(seed: int, channels: int, size: tuple[int, int], draw: int = 0) -> NDArray[np.float32]:
+    """The noise of inference, [2, C, H, W] (fine, coarse): fixed by (seed, size), so that a picture keeps its score.
+
+    Draws from 1 on are others, to see how much a score depends on it.
+    """
+    return normal(generator(seed, "inference", *size, *([draw] if draw else [])), 2, channels, *size)

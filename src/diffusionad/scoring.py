@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from diffusionad.structures import BoolMap, FloatMap
+    from diffusionad.region_filter import RegionFilter
+    from diffusionad.structures import BoolMap, FloatMap, Judgement, Verdict
 
-__all__ = ["RegionFinder", "RunningScore", "find_regions", "image_score", "top_k_for", "top_k_inside"]
+__all__ = ["RegionFinder", "RunningScore", "find_regions", "image_score", "settled", "top_k_for", "top_k_inside"]
 
 
 def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int = 256) -> int:
@@ -39,8 +40,8 @@ def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int 
 
 
 def top_k_inside(top_k: int, judged: BoolMap | None) -> int:
-    """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: never more than it."""
-    return top_k if judged is None else max(1, min(top_k, int(judged.sum())))
+    """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: its share of them."""
+    return top_k if judged is None else max(1, round(top_k * float(judged.mean())))
 
 
 def image_score(anomaly_map: FloatMap, top_k: int) -> float:
@@ -105,6 +106,42 @@ def find_regions(
     finder = RegionFinder(threshold, (anomaly_map.shape[0], anomaly_map.shape[-1]), native_size)
     finder.add(anomaly_map)
     return tuple(region for region in finder.regions() if region.area >= min_area)
+
+
+def settled(
+    seen: Verdict, threshold: float, outlined: tuple[Region, ...], region_filter: RegionFilter | None
+) -> Verdict:
+    """What `seen` is at a threshold: anomalous if its score is above and a region counts; review from `lower` on; good.
+
+    Where no listed region counts but others were left out, nobody knows whether one of them does: review.
+
+    Args:
+        seen: a judged picture with its score; `scale`, `lower` and `regions_left_out` are its own.
+        threshold: image score, 0..1; map values above it are outlined.
+        outlined: its listed regions above `threshold`; () when its score is not above.
+        region_filter: which count; None: all.
+
+    Raises:
+        UsageError: the filter asks for what is not known of a region.
+    """
+    above = seen.score > threshold
+    passes = [region_filter is None or region_filter.passes(region, seen.scale) for region in outlined]
+    kept = tuple(region for region, counts in zip(outlined, passes, strict=True) if counts)
+    if above:
+        missed: Judgement = "review" if seen.regions_left_out else "good"
+        verdict: Judgement = "anomalous" if kept or region_filter is None else missed
+    else:
+        verdict = "review" if seen.lower is not None and seen.score >= seen.lower else "good"
+    return replace(
+        seen,
+        verdict=verdict,
+        threshold=threshold,
+        regions=kept,
+        dropped=tuple(region for region, counts in zip(outlined, passes, strict=True) if not counts),
+        region_filter=region_filter.text if region_filter else None,
+        regions_left_out=seen.regions_left_out if above else 0,
+        outlined_at=threshold if above else None,
+    )
 
 
 @dataclass(slots=True)

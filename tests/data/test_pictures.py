@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from diffusionad.data import picture_size, read_mask, read_picture
+from diffusionad.data import BACKGROUND, picture_size, read_mask, read_picture
 from diffusionad.errors import DataError, PictureError
 
 RNG = np.random.default_rng(0)
@@ -138,10 +138,52 @@ def test_sixteen_bit_colour_is_refused_not_cut_to_eight(tmp_path: Path, colour: 
     assert refused(tmp_path, png(16, 16, 16, colour, rows)) == "picture.unsupported"
 
 
-def test_float_tiff_is_refused_and_nan_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_colour_tiff_in_planes_is_refused_not_mixed_up(tmp_path: Path, order: str) -> None:
+    """Pillow takes the bytes of such planes for pixels of 8 bits, and says nothing."""
+    side, start = 16, 8 + 2 + 12 * 10 + 4
+    plane, first = side * side * 2, start + 6 + 12 + 12
+    tags = [
+        (256, 4, 1, side),
+        (257, 4, 1, side),
+        (258, 3, 3, start),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 3, start + 6),
+        (277, 3, 1, 3),
+        (278, 4, 1, side),
+        (279, 4, 3, start + 18),
+        (284, 3, 1, 2),
+    ]
+    entries = b"".join(
+        struct.pack(order + "HHI", tag, kind, count)
+        + (struct.pack(order + "HH", value, 0) if (kind, count) == (3, 1) else struct.pack(order + "I", value))
+        for tag, kind, count, value in tags
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(tags))
+    more = struct.pack(order + "3H3I3I", 16, 16, 16, *(first + plane * band for band in range(3)), *[plane] * 3)
+    content = head + entries + struct.pack(order + "I", 0) + more + RNG.bytes(3 * plane)
+    assert refused(tmp_path, content) == "picture.unsupported"
+
+
+def test_float_tiff_from_0_to_1_keeps_every_step_of_sixteen_bits(tmp_path: Path) -> None:
+    levels = RNG.integers(0, 65536, (40, 50), dtype=np.uint16)
+    levels[0, :2] = 0, 65535
+    values = (levels / 65535).astype("<f4")
+    path = tmp_path / "part.tif"
+    for photometric, expected in ((1, levels), (0, 65535 - levels)):
+        path.write_bytes(tiff(values, photometric=photometric, sample_format=3))
+        picture = read_picture(path)
+        assert picture.dtype == np.uint16
+        np.testing.assert_array_equal(picture, np.repeat(expected[..., None], 3, axis=2))
+
+
+def test_float_tiff_of_another_range_is_refused_and_nan_is_named(tmp_path: Path) -> None:
     values = np.full((16, 16), 0.5, dtype="<f4")
-    assert refused(tmp_path, tiff(values, sample_format=3)) == "picture.unsupported"
-    for bad in (np.nan, np.inf):
+    for bad in (-0.01, 1.01, 255.0):
+        values[3, 3] = bad
+        assert refused(tmp_path, tiff(values, sample_format=3)) == "picture.unsupported"
+    for bad in (np.nan, np.inf, -np.inf):
         values[3, 3] = bad
         assert refused(tmp_path, tiff(values, sample_format=3)) == "picture.nonfinite"
 
@@ -327,6 +369,105 @@ def test_any_bytes_give_a_picture_or_a_picture_error(tmp_path_factory: pytest.Te
         assert picture.dtype in (np.uint8, np.uint16)
 
 
+@settings(max_examples=60, deadline=None)
+@given(content=damaged(), channels=st.integers(1, 4))
+@pytest.mark.filterwarnings("ignore")
+def test_any_bytes_give_a_stack_or_a_picture_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, channels: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.tif"
+    path.write_bytes(content)
+    try:
+        picture = read_picture(path, channels=channels, max_pixels=1_000_000)
+    except PictureError as error:
+        assert error.code.startswith("picture.")  # noqa: PT017 - both outcomes are lawful
+    else:
+        assert (picture.ndim, picture.shape[2]) == (3, channels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(8, 24), st.integers(8, 24)),
+    kind=st.sampled_from(["PNG", "TIFF", "BMP", "WEBP"]),
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]),
+    seed=st.integers(0, 999),
+)
+def test_lossless_files_of_any_mode_are_the_documented_function_of_their_pixels(
+    tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int], kind: str, mode: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    colours = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    if mode == "I;16":
+        made = Image.fromarray(rng.integers(0, 65536, size, dtype=np.uint16))
+    else:
+        made = Image.fromarray(colours).convert(mode)
+        if mode in ("LA", "RGBA"):
+            made.putalpha(Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)))
+    path, stream = tmp_path_factory.getbasetemp() / "any.dat", io.BytesIO()
+    try:
+        made.save(stream, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
+    except OSError:
+        return  # the format cannot hold the mode
+    path.write_bytes(stream.getvalue())
+    with Image.open(io.BytesIO(stream.getvalue())) as stored:
+        if stored.mode.startswith("I"):
+            expected = np.repeat(np.asarray(stored).astype(np.uint16)[..., None], 3, axis=2)
+        else:
+            pixels = np.asarray(stored.convert("RGBA")).astype(float)
+            share = pixels[..., 3:] / 255
+            expected = pixels[..., :3] * share + BACKGROUND * (1 - share)
+    picture = read_picture(path)
+    assert picture.shape == (*size, 3)
+    assert picture_size(path) == size
+    assert np.abs(picture - expected).max() <= (1 if mode in ("LA", "RGBA") else 0)
+
+
+def pages(path: Path, planes: list[np.ndarray], **options: object) -> Path:
+    first, *others = [Image.fromarray(plane) for plane in planes]
+    first.save(path, "TIFF", save_all=True, append_images=others, **options)
+    return path
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.tuples(st.integers(8, 24), st.integers(8, 24)),
+    count=st.integers(1, 6),
+    deep=st.booleans(),
+    compression=st.sampled_from([None, "tiff_lzw"]),
+)
+def test_a_stack_comes_back_page_by_page(
+    tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int], count: int, deep: bool, compression: str | None
+) -> None:
+    kind = np.uint16 if deep else np.uint8
+    stack = RNG.integers(0, np.iinfo(kind).max, (*size, count), dtype=kind, endpoint=True)
+    path = pages(
+        tmp_path_factory.getbasetemp() / "stack.tif",
+        [np.ascontiguousarray(stack[..., page]) for page in range(count)],
+        compression=compression,
+    )
+    picture = read_picture(path, channels=count)
+    assert picture.dtype == kind
+    np.testing.assert_array_equal(picture, stack)
+    assert picture_size(path) == size
+    with pytest.raises(PictureError) as caught:
+        read_picture(path, channels=count + 1)
+    assert caught.value.code == "picture.channels"
+
+
+def test_a_stack_of_unlike_pages_is_refused_and_a_stack_nobody_asked_for_names_the_setting(tmp_path: Path) -> None:
+    grey = COLOURS[..., 0]
+    unlike = {"smaller": grey[:-1], "colour": COLOURS, "deep": grey.astype(np.uint16) * 257}
+    for name, plane in unlike.items():
+        path = pages(tmp_path / f"{name}.tif", [grey, plane])
+        with pytest.raises(PictureError, match=name) as caught:
+            read_picture(path, channels=2)
+        assert caught.value.code == "picture.channels"
+    with pytest.raises(PictureError, match=r"data\.channels=2"):
+        read_picture(path)
+    with pytest.raises(PictureError, match="limit"):
+        read_picture(pages(tmp_path / "many.tif", [grey] * 6), channels=6, max_pixels=grey.size * 2 - 1)
+
+
 def mask_file(folder: Path, levels: np.ndarray) -> Path:
     Image.fromarray(levels).save(folder / "mask.png")
     return folder / "mask.png"
@@ -353,6 +494,18 @@ def test_bits_palette_sixteen_bit_and_colour_masks_agree(tmp_path: Path) -> None
 def test_soft_edges_need_half_of_the_maximum(tmp_path: Path) -> None:
     ramp = np.tile(np.arange(0, 201, dtype=np.uint8), (10, 1))
     np.testing.assert_array_equal(read_mask(mask_file(tmp_path, ramp), (10, 201)), ramp >= 100)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_mask_with_values_that_are_no_numbers_is_refused_not_empty(tmp_path: Path, odd: float) -> None:
+    levels = np.linspace(-1, 1, 100, dtype=np.float32).reshape(10, 10)
+    path = tmp_path / "mask.tif"
+    Image.fromarray(levels).save(path)
+    np.testing.assert_array_equal(read_mask(path, (10, 10)), levels >= levels.max() / 2)
+    levels[3, 3] = odd
+    Image.fromarray(levels).save(path)
+    with pytest.raises(DataError, match="NaN or infinite"):
+        read_mask(path, (10, 10))
 
 
 def test_mask_of_another_size_names_both(tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_sixteen_bits_agree_with_eight_within_rounding(size: tuple[int, int]) ->
     assert np.abs(deep - resize(PICTURE, size).astype(int) * 257).max() <= 257
 
 
+@settings(max_examples=40, deadline=None)
+@given(size=SIZES, channels=st.integers(1, 6), deep=st.booleans(), seed=st.integers(0, 99))
+def test_channels_are_resized_each_for_itself(size: tuple[int, int], channels: int, deep: bool, seed: int) -> None:
+    kind = np.uint16 if deep else np.uint8
+    picture = np.random.default_rng(seed).integers(0, np.iinfo(kind).max, (20, 27, channels), dtype=kind)
+    resized = resize(picture, size)
+    assert (resized.shape, resized.dtype) == ((*size, channels), kind)
+    for channel in range(channels):
+        alone = resize(np.repeat(picture[:, :, channel, None], 3, axis=2), size)
+        np.testing.assert_array_equal(resized[:, :, channel], alone[:, :, 0])
+
+
 def test_sixteen_bits_reach_both_ends_without_wrapping() -> None:
     steps = np.zeros((64, 64, 3), dtype=np.uint16)
     steps[:, 32:] = 65535
@@ -105,7 +117,7 @@ def test_one_pixel_survives_a_strong_reduction() -> None:
 
 
 def test_wrong_shapes_and_sizes_are_usage_errors() -> None:
-    for picture in (PICTURE[..., 0], PICTURE[..., :2], PICTURE.astype(np.float32)):
+    for picture in (PICTURE[..., 0], PICTURE[..., :0], PICTURE.astype(np.float32)):
         with pytest.raises(UsageError):
             resize(picture, (8, 8))
     for call, values in (

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from scipy.signal import convolve2d
 
-from diffusionad.data import find_samples
+from diffusionad.data import day_in, find_samples
 from diffusionad.doctor import examine
-from diffusionad.doctor.looking import Look, Unread, _day_in, look_at, look_at_all
+from diffusionad.doctor.looking import Look, Unread, look_at, look_at_all
 from diffusionad.doctor.looks import robust_z, strangeness
 from diffusionad.doctor.twins import difference_hash
 from diffusionad.structures import Sample
@@ -109,7 +109,7 @@ def test_a_file_that_vanishes_is_unread_not_a_crash(tmp_path: Path) -> None:
     ],
 )
 def test_days_in_names(name: str, day: date | None) -> None:
-    assert _day_in(name) == day
+    assert day_in(name) == day
 
 
 def test_difference_hash_is_the_sign_of_differences() -> None:

@@ -173,7 +173,8 @@ def test_memory_does_not_grow_with_the_number_of_maps(monkeypatch: pytest.Monkey
     held = [value for value in vars(metrics).values() if hasattr(value, "counts")]
     assert len(held) == 2
     assert all(len(each.values) <= 101 for each in held)
-    assert not any(part for part in vars(metrics).values() if isinstance(part, list))
+    waiting = sum(piece.size for part in vars(metrics).values() if isinstance(part, list) for piece in part)
+    assert waiting <= 2 * 101  # rows wait until they are half as many as the distinct values
 
 
 @pytest.mark.parametrize(
@@ -204,3 +205,15 @@ def test_pixels_that_are_not_judged_are_as_if_they_were_not_there() -> None:
     assert metrics.result() == measured([(values[:, 5:-4], mask[:, 5:-4]) for values, mask in given])
     with pytest.raises(DataError, match="What is judged"):
         metrics.add(values, mask, mask[1:])
+
+
+def test_the_drawn_curve_has_the_area_of_aupro() -> None:
+    metrics = pixels.PixelMetrics()
+    for values, mask in pictures(6, None):
+        metrics.add(values, mask)
+    points = np.array(metrics.pro())
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert points[-1, 0] == pytest.approx(pixels.FPR_LIMIT)
+    area = np.trapezoid(points[:, 1], points[:, 0]) / pixels.FPR_LIMIT
+    assert area == pytest.approx(metrics.result().aupro, abs=5e-3)
+    assert pixels.PixelMetrics().pro() == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from diffusionad.report.charts import BOTTOM, TOP, histogram, roc
-from diffusionad.report.gallery import BYTES, Gallery
+from diffusionad.report.gallery import BYTES, ROWS, THUMBNAIL_BYTES, THUMBNAILS, Gallery, _thumbnail
 from diffusionad.report.html import fraction, rate, render, write_report
 from diffusionad.report.page import Card, KindRow, Page
 
@@ -37,8 +38,7 @@ def a_page(**changes: object) -> Page:
         escapes=(0, 0),
         unjudged=(),
         kinds=[KindRow("scratch", 7, 0.9, None, 0.5, 1)],
-        scores_good=[0.1, 0.2, 0.6],
-        scores_defective=[0.4, 0.9],
+        scores={"good": [0.1, 0.2, 0.6], "scratch": [0.4, 0.9]},
         provenance={"Settings": "seed = 0"},
     )
     return replace(page, **changes)  # type: ignore[arg-type]
@@ -85,15 +85,17 @@ def test_hostile_text_stays_text_everywhere(tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", page, gallery)
     found = Reader((tmp_path / "report.html").read_bytes().decode("utf-8"))
     plain = read(a_page(unjudged=[("a", "b")], versions={"a": "b"}), [a_card(0.3)], map_threshold=0.2)
-    assert len(found.named("script")) == len(plain.named("script")) == 1
-    assert not found.named("img")
+    assert len(found.named("script")) == len(plain.named("script")) == 2
+    assert not any(tag.get("src") for tag in found.named("img"))
     assert {tag for tag, _ in found.tags} <= {tag for tag, _ in plain.tags}
     for _, attributes in found.tags:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href"):
             assert (attributes.get(name) or "#").startswith(("#", "data:image/webp;base64,"))
     shown = "".join(found.words)
-    assert shown.count("<img src=http://x onerror=") >= 12
+    assert shown.count("<img src=http://x onerror=") >= 10
+    content = json.loads(next(words for words in found.words if words.startswith('{"threshold"')))
+    assert content["rows"][0]["path"].startswith("</script><script>alert('x')")
     assert "{{ 7*7 }}" in shown
     assert "\\n\\u202egnp\\udcff.png" in shown
     assert "\u202e" not in shown
@@ -106,6 +108,7 @@ def test_page_asks_nothing_of_the_network() -> None:
     assert not page.named("link")
     text = render(a_page(), Gallery(threshold=0.5))
     assert "://" not in text
+    assert "fetch(" not in text
     assert "@import" not in text
     assert "url(" not in text
 
@@ -130,7 +133,7 @@ def test_what_is_unknown_is_said() -> None:
     assert "1 of 20" in words
     uncalibrated = " ".join("".join(read(a_page(threshold=None), [a_card(0.2)]).words).split())
     assert "not calibrated" in uncalibrated
-    empty = " ".join("".join(read(a_page(scores_good=[], scores_defective=[], kinds=[], provenance={})).words).split())
+    empty = " ".join("".join(read(a_page(scores={}, kinds=[], provenance={})).words).split())
     assert "good (0)" in empty
     assert "needs good and defective pictures" in empty
 
@@ -142,9 +145,9 @@ def test_fractions_are_cut_not_rounded() -> None:
     assert fraction(None) == fraction(float("nan")) == "not measured"
 
 
-def test_rate_has_the_range_of_wilson() -> None:
-    assert rate((0, 20)) == "0.0%, true rate likely 0.0% to 16.1%"
-    assert rate((5, 50)) == "10.0%, true rate likely 4.3% to 21.4%"
+def test_rate_has_the_exact_range() -> None:
+    assert rate((0, 20)) == "0.0%, true rate 0.0% to 16.8% (95 % sure)"
+    assert rate((5, 50)) == "10.0%, true rate 3.3% to 21.8% (95 % sure)"
 
 
 def test_histogram_counts_every_picture_once() -> None:
@@ -157,7 +160,7 @@ def test_histogram_counts_every_picture_once() -> None:
     for bar in (*chart.good, *chart.defective):
         assert bar.y >= TOP - 0.2
         assert bar.y + bar.height <= BOTTOM + 2.2
-    drawn = read(a_page(scores_good=good, scores_defective=defective, threshold=0.3)).named("rect")
+    drawn = read(a_page(scores={"good": good, "scratch": defective}, threshold=0.3)).named("rect")
     assert sum(int(bar["data-count"] or 0) for bar in drawn) == 377
 
 
@@ -191,25 +194,26 @@ def test_gallery_keeps_mistakes_then_the_nearest() -> None:
             gallery.add(a_card(0.01, defect="crack", path="missed"))
         if index == 30:
             gallery.add(a_card(0.99, verdict="anomalous", path="alarm"))
-    tiles = gallery.tiles()
+    tiles = [row for row in gallery.rows() if row.tile]
     near = [f"calm-{score:.3f}" for score in sorted(scores)[-2:]]
     assert [tile.path for tile in tiles] == [near[1], near[0], *sorted(["missed", "alarm"], reverse=True)]
     assert [tile.mistake for tile in tiles if tile.mistake] == ["missed defect", "false alarm"]
-    assert gallery.seen == 42
+    assert gallery.seen == len(gallery.rows()) == 42
+    assert all(bool(row.thumbnail) != bool(row.tile) for row in gallery.rows())
 
 
 def test_gallery_without_threshold_keeps_the_highest_scores() -> None:
     gallery = Gallery(2, threshold=None)
     for score in (0.2, 0.9, float("nan"), 0.4):
         gallery.add(a_card(score, verdict="review"))
-    assert [tile.score for tile in gallery.tiles()] == [0.9, 0.4]
+    assert [row.score for row in gallery.rows() if row.tile] == [0.9, 0.4]
 
 
 def test_mistakes_of_review_are_none() -> None:
     gallery = Gallery(threshold=0.5)
     gallery.add(a_card(0.6, defect="crack", verdict="review"))
     gallery.add(a_card(0.6, verdict="review"))
-    assert [tile.mistake for tile in gallery.tiles()] == [None, None]
+    assert [row.mistake for row in gallery.rows()] == [None, None]
 
 
 def test_the_worst_picture_stays_within_its_share_of_20_megabytes() -> None:
@@ -217,11 +221,16 @@ def test_the_worst_picture_stays_within_its_share_of_20_megabytes() -> None:
     anomaly_map = np.random.default_rng(5).random((700, 640), dtype=np.float32)
     gallery = Gallery(60, threshold=0.5, map_threshold=0.5)
     gallery.add(Card("noise", "crack", "good", 0.2, None, noise, noise, anomaly_map, anomaly_map > 0.9))
-    (tile,) = gallery.tiles()
+    small = _thumbnail(Card("noise", "crack", "good", 0.2, None, noise, noise, anomaly_map, None))
+    assert len(small) <= THUMBNAIL_BYTES * 4 / 3 + 200
+    (row,) = gallery.rows()
+    tile = row.tile
+    assert tile is not None
     uris = (tile.picture, tile.reconstruction, tile.heat, tile.found_outline or "", tile.true_outline or "")
     assert sum(map(len, uris)) <= BYTES / 60 * 4 / 3 + 200
     frame = len(render(a_page(provenance={"long": "x" * 3_000_000}), Gallery(threshold=0.5)))
-    assert frame + BYTES * 4 / 3 < 20_000_000
+    line = 700  # of a listed picture without its thumbnail: a long name, three regions
+    assert frame + (BYTES + THUMBNAILS * THUMBNAIL_BYTES) * 4 / 3 + ROWS * line * 0.25 < 20_000_000
 
 
 def test_a_gallery_of_another_threshold_is_refused() -> None:

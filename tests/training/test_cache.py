@@ -185,10 +185,10 @@ def test_a_second_run_decodes_nothing_and_sees_the_same(
     config = Config.model_validate({"data": {"size": (32, 32), "fit": "pad"}})
     first = read_good_pictures(data, config, "auto", None, spill=tmp_path, cache=tmp_path / "cache")
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, *_: object) -> None:
         raise AssertionError(f"{path} is decoded again")
 
-    monkeypatch.setattr(data_module, "read_picture", refuse)
+    monkeypatch.setattr(data_module, "see", refuse)
     moved = config.model_copy(update={"seed": 3, "data": config.data.model_copy(update={"shift": 0.5})})
     again = read_good_pictures(data, moved, "auto", None, spill=tmp_path, cache=tmp_path / "cache")
     assert again.key == first.key

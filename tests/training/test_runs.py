@@ -30,6 +30,7 @@ from diffusionad.errors import (
 from diffusionad.inspector import Inspector
 from diffusionad.normality import Normality
 from diffusionad.training import loop, plan, runs, session
+from diffusionad.training.strip import with_foreground
 
 SMALL = (
     "data.size=[32, 32]",
@@ -242,7 +243,7 @@ def test_pictures_of_different_sizes_and_depths_train_together(data: Path, tmp_p
 
 
 def test_one_run_at_a_time_in_a_folder(data: Path, tmp_path: Path) -> None:
-    with runs._alone(tmp_path, runs.open_fabric("cpu", 1, 1, runs.resolve("tiny").training)):
+    with runs.alone(tmp_path, runs.open_fabric("cpu", 1, 1, runs.resolve("tiny").training)):
         result = subprocess.run(command(data, tmp_path, 8), capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "Another process trains into" in result.stderr
@@ -267,7 +268,17 @@ def test_progress_is_logged_and_shown_as_pictures(straight: Path) -> None:
     strips = list((straight / "strips").glob("*.png"))
     assert strips
     with Image.open(strips[0]) as strip:
-        assert strip.width > 5 * 32
+        assert strip.width > 6 * 32  # the chosen foreground, and five of the networks
+
+
+def test_what_is_not_foreground_is_dark_in_strips() -> None:
+    picture = np.full((4, 6, 3), 200, dtype=np.uint8)
+    foreground = np.zeros((4, 6), dtype=np.bool_)
+    foreground[1:3, 2:5] = True
+    shown = with_foreground(picture, foreground)
+    assert (shown[foreground] == 200).all()
+    assert (shown[~foreground] == 50).all()
+    assert with_foreground(picture, None) is picture
 
 
 def test_an_out_that_cannot_be_a_folder_is_refused(data: Path, tmp_path: Path) -> None:

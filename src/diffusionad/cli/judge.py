@@ -1,4 +1,4 @@
-"""`diffusionad calibrate`, `evaluate`, `predict` and `info`: everything that needs a bundle and no torch."""
+"""`diffusionad evaluate`, `predict` and `info`: everything that needs a bundle and no torch."""
 
 from __future__ import annotations
 
@@ -8,80 +8,36 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from diffusionad.bundle import load_bundle, recalibrate
-from diffusionad.calibration import calibrate as find_threshold
+from diffusionad.bundle import load_bundle
 from diffusionad.cli.categories import is_all, read_layout, show_categories
-from diffusionad.cli.screen import Screen, number, share
+from diffusionad.cli.screen import Screen, millimetres, number, share
+from diffusionad.cli.stream import Stream, say_alike
 from diffusionad.data import Reading, find_pictures, find_samples
-from diffusionad.errors import CalibrationError, DataError, UsageError
-from diffusionad.evaluation import Evaluation
+from diffusionad.errors import DataError, UsageError
+from diffusionad.evaluation import Evaluation, MetricsAt
 from diffusionad.evaluation import evaluate as measure
-from diffusionad.files import file_hash
 from diffusionad.inspector import Inspector
 from diffusionad.prediction import predict as judge
+from diffusionad.region_filter import RegionFilter
+from diffusionad.report.exports import parse_formats, write_exports
 from diffusionad.structures import Verdict
 
-__all__ = ["calibrate", "evaluate", "info", "predict", "show_evaluation"]
+__all__ = ["evaluate", "info", "predict", "show_evaluation"]
 
 Json = Annotated[bool, Parameter(negative=())]
 
 _FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 
 
-def calibrate(
+def evaluate(
     bundle: Path,
     data: Path,
     *,
-    false_alarms: str = "0.01",
+    out: Path,
     category: str | None = None,
     layout: str = "auto",
+    metrics_at: MetricsAt = "working",
     json: Json = False,
-) -> int:
-    """Set the threshold from good pictures that were never trained on.
-
-    Example: diffusionad calibrate runs/part/bundle ./good_tuesday --false-alarms 1/100
-
-    Args:
-        bundle: Folder of the bundle; its threshold is replaced.
-        data: Folder of good pictures, or a data set in a known layout, whose good test pictures are taken.
-        false_alarms: Share of good pictures that may be called anomalous: 0.01, 1/100 or 1%.
-        category: Which one, where a data set has several.
-        layout: auto, or a name that `diffusionad datasets` lists.
-        json: Print one JSON object instead of text.
-    """
-    screen, allowed = Screen(json), share(false_alarms)
-    inspector = Inspector.load(bundle)
-    good = [sample for sample in find_samples(data, layout, category) if sample.is_good]
-    chosen = [sample for sample in good if sample.split == "test"] or good
-    seen = set(inspector.bundle.origin.hashes)
-    scores, unjudged, known = [], [], []
-    for done, sample in enumerate(chosen, 1):
-        if sample.path.is_file() and file_hash(sample.path)[:16] in seen:
-            known.append(sample.path)
-            continue
-        verdict = inspector(sample.path)
-        if verdict.verdict == "error":
-            unjudged.append(verdict.error)
-        else:
-            scores.append(verdict.score)
-        screen.line(f"{done}/{len(chosen)} pictures", True)
-    if known:
-        raise CalibrationError(
-            f"{len(known)} of {len(chosen)} pictures in {data} trained this bundle (the first: {known[0]}): "
-            "a threshold needs good pictures that it has never seen.",
-            code="calibration.trained_on",
-        )
-    calibration = find_threshold(scores, allowed)
-    recalibrate(inspector.bundle, calibration)
-    for reason in unjudged:
-        screen.say(f"left out: {reason}")
-    screen.say(f"Threshold {calibration.threshold:.4f}. {calibration.sentence()}")
-    screen.result({**calibration.to_json(), "sentence": calibration.sentence(), "unjudged": unjudged})
-    return 3 if unjudged else 0
-
-
-def evaluate(
-    bundle: Path, data: Path, *, out: Path, category: str | None = None, layout: str = "auto", json: Json = False
 ) -> int:
     """Measure a bundle on a data set's test pictures; writes metrics.json, predictions.csv, overlays and report.html.
 
@@ -93,24 +49,27 @@ def evaluate(
         out: Folder for the results; with --category all, each in OUT/CATEGORY.
         category: Which one, where a data set has several; all: one after the other.
         layout: auto, or a name that `diffusionad datasets` lists.
+        metrics_at: working or native: the size at which pixel figures are measured.
         json: Print one JSON object instead of text.
     """
     screen = Screen(json)
     reading = read_layout(screen, data, layout)
     if is_all(category, reading):
-        return _evaluate_all(screen, bundle, data, out, reading)
-    result = _evaluate(screen, bundle, data, out, reading.layout, category)
+        return _evaluate_all(screen, bundle, data, out, reading, metrics_at)
+    result = _evaluate(screen, bundle, data, out, reading.layout, category, metrics_at)
     show_evaluation(screen, result, out)
     screen.result(asdict(result))
     return 3 if result.unjudged else 0
 
 
-def _evaluate(screen: Screen, bundle: Path, data: Path, out: Path, layout: str, category: str | None) -> Evaluation:
-    inspector = Inspector.load(bundle)
-    return measure(inspector, find_samples(data, layout, category), out, data=str(data), line=screen.line)
+def _evaluate(
+    screen: Screen, bundle: Path, data: Path, out: Path, layout: str, category: str | None, metrics_at: MetricsAt
+) -> Evaluation:
+    inspector, samples = Inspector.load(bundle), find_samples(data, layout, category)
+    return measure(inspector, samples, out, data=str(data), metrics_at=metrics_at, line=screen.line)
 
 
-def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading: Reading) -> int:
+def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading: Reading, metrics_at: MetricsAt) -> int:
     missing = [name for name in reading.categories if not (bundles / name / "bundle").is_dir()]
     if missing:
         raise UsageError(
@@ -121,7 +80,7 @@ def _evaluate_all(screen: Screen, bundles: Path, data: Path, out: Path, reading:
     results = {}
     for name in reading.categories:
         screen.line(f"Category {name!r}.")
-        results[name] = _evaluate(screen, bundles / name / "bundle", data, out / name, reading.layout, name)
+        results[name] = _evaluate(screen, bundles / name / "bundle", data, out / name, reading.layout, name, metrics_at)
     mean = show_categories(screen, _FIGURES, {name: result.figures for name, result in results.items()})
     unjudged = [(name, *fault) for name, result in results.items() for fault in result.unjudged]
     for name, path, reason in unjudged:
@@ -142,12 +101,33 @@ def show_evaluation(screen: Screen, result: Evaluation, out: Path) -> None:
             f"At the threshold {result.threshold:.4f}: {result.overkill[0]} of {result.overkill[1]} good pictures "
             f"rejected, {result.escapes[0]} of {result.escapes[1]} defective ones passed."
         )
+        if any(result.review):
+            screen.say(f"To review: {result.review[0]} good pictures, {result.review[1]} defective ones.")
+        screen.say(f"Promised: {result.promise}")
+        say_alike(screen, "The good test pictures and those of the calibration", result.alike)
     for path, reason in result.unjudged:
         screen.say(f"not judged: {path}: {reason}")
     screen.say(f"{result.milliseconds:.1f} ms a picture (median). Report: {out / 'report.html'}")
 
 
-def predict(bundle: Path, paths: list[str], /, *, out: Path, overlays: bool = True, json: Json = False) -> int:
+def predict(
+    bundle: Path,
+    paths: list[str],
+    /,
+    *,
+    out: Path,
+    overlays: bool = True,
+    maps: Annotated[bool, Parameter(negative=())] = False,
+    reconstructions: Annotated[bool, Parameter(negative=())] = False,
+    regions: str | None = None,
+    scale: str | None = None,
+    write: str = "",
+    draws: int = 1,
+    group: str | None = None,
+    recheck: str | None = None,
+    watch: str | None = None,
+    json: Json = False,
+) -> int:
     """Judge pictures: files, folders (searched whole) and globs. Writes OUT/verdicts.jsonl and OUT/overlays.
 
     Exit code 0: all good, 1: something anomalous or to review, 3: some could not be judged (never counted as good).
@@ -159,30 +139,63 @@ def predict(bundle: Path, paths: list[str], /, *, out: Path, overlays: bool = Tr
         paths: Pictures.
         out: Folder for the results.
         overlays: Also draw what was found.
+        maps: Also keep the anomaly maps, so that `rejudge` can outline at another threshold.
+        reconstructions: Also keep pictures of what each part should look like.
+        regions: Which regions count, such as "area > 20 and peak > 0.7"; a picture without any is good.
+        scale: Side of a pixel, such as 0.05mm or 50um; areas are then also in square millimetres.
+        write: Further files beside verdicts.jsonl: csv, coco, parquet, separated by commas.
+        draws: Draws of the noise; more than one tell how much each score depends on it, and take as many times as long.
+        group: Camera or product of all pictures, where the bundle has a threshold for each; else told by their folders.
+        recheck: List the pictures to look at again, so that at most this share of the list is good on average: 10%.
+        watch: Say whether pictures changed since calibration, with this chance of a false alarm at most: 1%.
         json: Print one JSON object instead of text.
     """
-    screen = Screen(json)
-    inspector = Inspector.load(bundle)
+    screen, formats = Screen(json), parse_formats(write)
+    inspector = Inspector.load(
+        bundle,
+        region_filter=None if regions is None else RegionFilter.parse(regions),
+        scale=None if scale is None else millimetres(scale),
+        draws=draws,
+    )
     if inspector.threshold is None:
         screen.say("warning: this bundle is not calibrated: it gives scores, no verdicts.")
+    stream = Stream(inspector.bundle.calibration, _share(recheck), _share(watch), group)
 
     def seen(verdict: Verdict) -> None:
+        stream.add(verdict)
         if verdict.verdict == "error":
             screen.say(f"{'error':>9}          {verdict.error}")
         elif verdict.verdict != "good":
-            screen.say(f"{verdict.verdict:>9}  {verdict.score:.4f}  {verdict.path!r}  {len(verdict.regions)} regions")
+            unsure = f" ± {verdict.spread.deviation:.4f}" if verdict.spread else ""
+            counted = f"{len(verdict.regions)} regions"
+            screen.say(f"{verdict.verdict:>9}  {verdict.score:.4f}{unsure}  {verdict.path!r}  {counted}")
         else:
             screen.line(f"{'good':>9}  {verdict.score:.4f}  {verdict.path!r}", True)
 
-    counts = judge(inspector, find_pictures(paths), out, overlays=overlays, seen=seen)
+    counts = judge(
+        inspector,
+        find_pictures(paths),
+        out,
+        overlays=overlays,
+        maps=maps,
+        reconstructions=reconstructions,
+        group=group,
+        seen=seen,
+    )
     if not counts.total:
         raise DataError(f"No picture was found in {', '.join(paths)}: give files, folders or globs of pictures.")
     screen.say(
         f"{counts.total} pictures: {counts.good} good, {counts.anomalous} anomalous, {counts.review} to review, "
         f"{counts.error} could not be judged. Verdicts: {out / 'verdicts.jsonl'}"
     )
-    screen.result({**asdict(counts), "total": counts.total, "verdicts": str(out / "verdicts.jsonl")})
+    written = [str(path) for path in write_exports(out / "verdicts.jsonl", formats)]
+    made = {"verdicts": str(out / "verdicts.jsonl"), "written": written}
+    screen.result({**asdict(counts), "total": counts.total, **made, **stream.told(screen)})
     return counts.exit_code
+
+
+def _share(text: str | None) -> float | None:
+    return None if text is None else share(text)
 
 
 def info(bundle: Path, *, json: Json = False) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from diffusionad.errors import UsageError
 
-__all__ = ["Screen", "number", "seconds", "share"]
+__all__ = ["Screen", "millimetres", "number", "seconds", "share"]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -87,6 +87,18 @@ def seconds(text: str) -> float:
     if total <= 0:
         raise UsageError(f'"{text}" is no time at all: write 20m, 90s or 1h30m.')
     return total
+
+
+def millimetres(text: str) -> float:
+    """'0.05mm' or '50um', the side of a native pixel -> millimetres above 0.
+
+    Raises:
+        UsageError: not a length.
+    """
+    match = re.fullmatch(r"(\d*\.?\d+)\s*(mm|um|µm)", text)
+    if not match or not float(match[1]):
+        raise UsageError(f'"{text}" is not the side of a pixel: write 0.05mm or 50um.')
+    return float(match[1]) / (1 if match[2] == "mm" else 1000)
 
 
 def share(text: str) -> float:

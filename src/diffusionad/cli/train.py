@@ -26,6 +26,7 @@ def train(
     layout: str = "auto",
     textures: Path | None = None,
     foreground: str | None = None,
+    roi: Path | None = None,
     seed: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     devices: int = 1,
@@ -50,7 +51,9 @@ def train(
         category: Which one, where a data set has several; all: one after the other, each for MAX_TIME.
         layout: auto, or a name that `diffusionad datasets` lists.
         textures: Folder of texture pictures for synthetic defects; without it textures are drawn.
-        foreground: auto, whole, or a folder of masks that say where the object is.
+        foreground: Where the object is: auto, statistics, grabcut, "model FILE.onnx", whole, texture, or a folder of
+            masks.
+        roi: Region of interest, a mask or polygons in JSON; outside nothing is judged. It is kept in the bundle.
         seed: Decides every draw; without it, what CONFIG says, else 0.
         device: Where to compute.
         devices: Processes on each node.
@@ -78,6 +81,7 @@ def train(
         "images": images,
         "seed": seed,
         "foreground": foreground,
+        "roi": roi,
         "settings": settings or [],
         "config_file": config,
         "defects": defects,

@@ -43,7 +43,11 @@ class DataSettings(_Closed):
     overlap: float = Field(0.25, ge=0, le=0.5)
     """Share of a tile's side that it shares with the next at least."""
     foreground: str = "auto"
-    """Where defects are planted: auto, whole, or a folder of masks."""
+    """Where defects are planted: auto, statistics, grabcut, "model FILE.onnx", whole, texture, or a folder of masks."""
+    channels: Annotated[int, Field(ge=1, le=32)] | None = None
+    """Grey pages of each file, such as one part under that many lights; None: one picture in colour or grey."""
+    roi: str | None = None
+    """File of the region of interest, a mask or polygons, outside of which nothing is judged; None: all is judged."""
     validation_share: Share = 0.1
     """Good pictures held back for selection with synthetic defects, at most 16."""
     calibration_share: Share = 0.2
@@ -249,6 +253,11 @@ class Config(_Closed):
         if self.data.fit == "tile" and self.normality.places == "local":
             raise ValueError("normality.places=local means nothing for tiles, which lie anywhere: leave it at auto")
         return self
+
+    @property
+    def channels(self) -> int:
+        """C of an image; grey pictures are repeated to 3 unless `data.channels` says how many there are."""
+        return self.data.channels or 3
 
     @property
     def pooled(self) -> bool:

@@ -5,23 +5,27 @@ from __future__ import annotations
 from diffusionad.data.defects import find_defects
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.fit import Framing, View
-from diffusionad.data.foreground import Foreground, find_foreground, foreground_from_folder, whole_foreground
+from diffusionad.data.foreground import Foregrounds, find_foregrounds
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
 from diffusionad.data.manifest import table_rows
+from diffusionad.data.masks import is_mask_empty, read_mask, read_mask_levels
 from diffusionad.data.pictures import (
     BACKGROUND,
     MAX_PIXELS,
     MIN_SIDE,
+    REDUCTIONS,
+    Reduced,
     Stored,
-    is_mask_empty,
     picture_size,
-    read_mask,
-    read_mask_levels,
     read_picture,
+    read_reduced,
     read_stored,
 )
+from diffusionad.data.recorded import By, day_in, labels
 from diffusionad.data.resize import pooled, resize, resize_map, resize_mask
+from diffusionad.data.roi import inside_polygon, read_roi, roi_at
+from diffusionad.data.seeing import Seen, see
 from diffusionad.data.tiles import Tiles, Tiling, cut_mask, cut_tile
 
 __all__ = [
@@ -29,34 +33,43 @@ __all__ = [
     "DATA_SETS",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "REDUCTIONS",
+    "By",
     "DataSet",
-    "Foreground",
+    "Foregrounds",
     "Framing",
     "Reading",
+    "Reduced",
+    "Seen",
     "Stored",
     "Tiles",
     "Tiling",
     "View",
     "cut_mask",
     "cut_tile",
+    "day_in",
     "describe_layouts",
     "find_defects",
-    "find_foreground",
+    "find_foregrounds",
     "find_pictures",
     "find_samples",
-    "foreground_from_folder",
+    "inside_polygon",
     "is_mask_empty",
+    "labels",
     "layout_trees",
     "picture_size",
     "pooled",
     "read_mask",
     "read_mask_levels",
     "read_picture",
+    "read_reduced",
+    "read_roi",
     "read_stored",
     "recognise",
     "resize",
     "resize_map",
     "resize_mask",
+    "roi_at",
+    "see",
     "table_rows",
-    "whole_foreground",
 ]

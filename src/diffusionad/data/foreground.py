@@ -1,10 +1,17 @@
-"""Where the object is, learned from good pictures: synthetic defects belong on it, not on the table beside it.
+"""Where the object is in good pictures: synthetic defects belong on it, not on the table beside it.
 
-Auto rule. The ring along the border is background when it has one colour within a picture and across pictures and the
-centre has another; then pixels unlike that colour are the object. Otherwise the pictures are a texture and all of each
-picture is foreground. In doubt it is a texture: a defect painted on background costs less than a part never painted on.
+    auto          looks at the pictures and takes one of the three below it
+      object        a plain background, and what stands out from it in each picture
+      aligned       the same place in every picture: one mask for all; without a plain background, the whole picture
+      texture       what is left: defects are planted in a random part of each picture, as the paper does it
+    statistics    object, even where it is aligned; an error without a plain background
+    grabcut       the same, each outline refined by OpenCV's GrabCut
+    model FILE    a salient-object network (`salient.py`)
+    whole         everything
+    texture       as auto's, without looking
+    FOLDER        masks that the user drew
 
-scipy (extra `train`) is imported inside the functions, for inference never needs this file.
+In doubt it is a texture: a defect painted on background costs less than a part never painted on.
 """
 
 from __future__ import annotations
@@ -12,101 +19,168 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diffusionad.data.background import PlainBackground, in_place_of_implausible, learn_background, white_of
 from diffusionad.data.finding import pictures_under
 from diffusionad.data.fit import Framing
-from diffusionad.data.pictures import picture_size, read_mask
+from diffusionad.data.grabcut import cut_out
+from diffusionad.data.masks import read_mask
+from diffusionad.data.pictures import picture_size
+from diffusionad.data.salient import SalientNetwork
 from diffusionad.errors import DataError, PictureError, TooFewPicturesError, UsageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from diffusionad.data.fit import Fit
     from diffusionad.structures import BoolMap, FloatMap, Picture, Sample
 
-__all__ = ["Foreground", "find_foreground", "foreground_from_folder", "whole_foreground"]
+__all__ = ["Foregrounds", "find_foregrounds", "foreground_from_folder"]
 
 _LOOKED_AT = 48  # pictures, evenly spaced: more move nothing
-_RING = 0.04  # width of the border ring, share of the shorter side
-_SAME_COLOUR = 0.1  # colour distance 0..1 within which light and noise move one colour
-_FLOOR = 0.05  # smallest colour distance that is not background
-_AREAS = (0.02, 0.95)  # share of the picture an object takes
-_AREA_FACTOR = 1.75  # a mask this many times larger or smaller than the median is implausible
+_SAME_PLACE = 0.95  # intersection over union with the mean mask from which an object is aligned
+_SAME_PICTURE = 0.5  # correlation with the mean picture, broad light taken out, from which pictures are aligned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Foreground:
-    """Where the object is in pictures of one kind and size.
+class Foregrounds:
+    """Where the object is in each picture.
 
     Attributes:
-        kind: "object" on a plain background, or "texture" that fills the picture.
-        mean_mask: [H, W] bool, where the object is in most pictures; all True for a texture.
-        area: median share of the picture that is foreground, 0..1.
-        background: its colour, [3] as a share of `white`; unused for a texture.
-        distance: colour distance, as a share of `white`, from which a pixel is no longer background.
-        white: the value that counts as 1: 255, or the brightest value seen in 16-bit pictures.
+        kind: "object", "aligned", "texture", "statistics", "grabcut", "model", "whole" or "folder".
+        reason: a clause that says why, for people.
+        masks: [H, W] bool each, never empty; None where defects go into a random part, as for textures.
     """
 
-    kind: Literal["object", "texture"]
-    mean_mask: BoolMap = field(repr=False)
-    area: float = 1.0
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    distance: float = 1.0
-    white: float = 255.0
-
-    def mask_of(self, picture: Picture) -> BoolMap:
-        """Foreground of one picture, [H, W] bool, never empty; `mean_mask` where the picture's own is implausible.
-
-        Raises:
-            UsageError: `picture` has another height or width than the pictures learned from.
-        """
-        if picture.shape[:2] != self.mean_mask.shape:
-            raise UsageError(
-                f"The foreground was learned at {self.mean_mask.shape} (H, W) and cannot judge {picture.shape[:2]}."
-            )
-        if self.kind == "texture":
-            return self.mean_mask.copy()
-        colours = _colours(picture, self.white)
-        own = _segment(colours, np.array(self.background, dtype=np.float32), self.distance)
-        return own if _is_plausible(float(own.mean()), self.area) else self.mean_mask.copy()
+    kind: str
+    reason: str
+    masks: list[BoolMap | None] = field(repr=False)
 
 
-def whole_foreground(size: tuple[int, int]) -> Foreground:
-    """Everything is foreground. `size` is (H, W) in pixels."""
-    return Foreground("texture", np.ones(size, dtype=np.bool_))
+def find_foregrounds(
+    rule: str, pictures: Sequence[Picture], samples: Sequence[Sample] = (), fit: Fit = "stretch"
+) -> Foregrounds:
+    """Foregrounds of good pictures, all [H, W, C] of one size, by a rule of this module's list.
 
-
-def find_foreground(pictures: Sequence[Picture]) -> Foreground:
-    """Decide from good pictures, all [H, W, 3] of one size, whether they show an object, and learn its background.
+    Args:
+        rule: auto, statistics, grabcut, "model FILE.onnx", whole, texture or a folder.
+        pictures: at working size.
+        samples: where they come from; for a folder of masks.
+        fit: how they became the working size; for a folder of masks.
 
     Raises:
         TooFewPicturesError: no picture was given.
-        UsageError: the pictures differ in size.
+        UsageError: the pictures differ in size, or the network cannot be used.
+        DataError: nothing was found where the rule asks for an object, or a drawn mask is amiss.
+        ResourceError: an extra is missing.
     """
     if not pictures:
         raise TooFewPicturesError("No good picture was given to find the object in; at least one is needed.")
     if len({picture.shape for picture in pictures}) > 1:
         raise UsageError("The pictures to find the object in differ in size; resize them to the working size first.")
-    chosen = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, _LOOKED_AT).astype(int))]
-    texture = whole_foreground(chosen[0].shape[:2])
-    white = 255.0 if chosen[0].dtype == np.uint8 else float(max(1, *(int(picture.max()) for picture in chosen)))
-    looked_at = [_colours(picture, white) for picture in chosen]
-    found = _background_of(looked_at)
-    if found is None:
-        return texture
-    background, distance = found
-    masks = np.stack([_segment(colours, background, distance) for colours in looked_at])
-    areas = masks.mean(axis=(1, 2))
-    area = float(np.median(areas))
-    plausible = np.array([_is_plausible(float(share), area) for share in areas])
-    if not _AREAS[0] <= area <= _AREAS[1] or plausible.mean() < 0.7:
-        return texture
-    presence = masks[plausible].mean(axis=0)
-    red, green, blue = (float(value) for value in background)
-    return Foreground("object", presence >= presence.max() / 2, area, (red, green, blue), distance, white)
+    size = (pictures[0].shape[0], pictures[0].shape[1])
+    if rule == "whole":
+        return Foregrounds("whole", "asked for", _everything(pictures))
+    if rule == "texture":
+        return Foregrounds("texture", "asked for", [None for _ in pictures])
+    if rule == "auto":
+        return _auto(pictures)
+    if rule == "statistics":
+        return _statistics(pictures)
+    if rule == "grabcut":
+        return _grabcut(pictures)
+    if (network := _network(rule)) is not None:
+        return _model(pictures, network)
+    drawn = foreground_from_folder(Path(rule), samples, size, fit)
+    return Foregrounds("folder", f"masks drawn in {rule}", list(drawn))
+
+
+def _auto(pictures: Sequence[Picture]) -> Foregrounds:
+    learned = _learn(pictures)
+    if isinstance(learned, PlainBackground):
+        masks, mean_mask = _masks(learned, pictures)
+        alike = np.median([_overlap(mask, mean_mask) for mask in masks])
+        where = f"plain background; the object covers {mean_mask.mean() if alike >= _SAME_PLACE else masks.mean():.0%}"
+        if alike >= _SAME_PLACE:
+            return Foregrounds("aligned", f"{where}, always at the same place", [mean_mask.copy() for _ in pictures])
+        return Foregrounds("object", where, list(masks))
+    likeness = _likeness(_some(pictures))
+    if likeness >= _SAME_PICTURE:
+        reason = f"{learned}, and all pictures show the same at the same place"
+        return Foregrounds("aligned", reason, _everything(pictures))
+    return Foregrounds("texture", learned, [None for _ in pictures])
+
+
+def _everything(pictures: Sequence[Picture]) -> list[BoolMap | None]:
+    return [np.ones((picture.shape[0], picture.shape[1]), dtype=np.bool_) for picture in pictures]
+
+
+def _statistics(pictures: Sequence[Picture]) -> Foregrounds:
+    learned = _learn(pictures)
+    if isinstance(learned, str):
+        raise DataError(
+            f'The foreground "statistics" needs an object on a plain background, but {learned}; '
+            "take texture, whole or a folder of masks."
+        )
+    masks, _ = _masks(learned, pictures)
+    return Foregrounds("statistics", f"what differs from the border, {masks.mean():.0%} of the pictures", list(masks))
+
+
+def _grabcut(pictures: Sequence[Picture]) -> Foregrounds:
+    learned = _learn(pictures)
+    starts = list(_masks(learned, pictures)[0]) if isinstance(learned, PlainBackground) else None
+    masks = _filled_in(cut_out(pictures, starts), "grabcut")
+    start = "the middle" if starts is None else "what differs from the border"
+    return Foregrounds("grabcut", f"grown from {start}, {masks.mean():.0%} of the pictures", list(masks))
+
+
+def _model(pictures: Sequence[Picture], path: Path) -> Foregrounds:
+    network, white = SalientNetwork(path), white_of(pictures)
+    masks = _filled_in(np.stack([network.mask_of(picture, white) for picture in pictures]), f"model {path}")
+    return Foregrounds("model", f"{path.name} marks {masks.mean():.0%} of the pictures", list(masks))
+
+
+def _network(rule: str) -> Path | None:
+    """FILE of "model FILE"; a path that ends in .onnx is understood too."""
+    if rule.startswith("model "):
+        return Path(rule.removeprefix("model ").strip())
+    return Path(rule) if rule.lower().endswith(".onnx") else None
+
+
+def _filled_in(masks: BoolMap, rule: str) -> BoolMap:
+    if not masks.any():
+        raise DataError(f'The foreground "{rule}" found no object in any picture; take another foreground.')
+    return in_place_of_implausible(masks)[0]
+
+
+def _learn(pictures: Sequence[Picture]) -> PlainBackground | str:
+    return learn_background(_some(pictures))
+
+
+def _some(pictures: Sequence[Picture]) -> list[Picture]:
+    return [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, _LOOKED_AT).astype(int))]
+
+
+def _masks(learned: PlainBackground, pictures: Sequence[Picture]) -> tuple[BoolMap, BoolMap]:
+    return in_place_of_implausible(np.stack([learned.mask_of(picture) for picture in pictures]))
+
+
+def _overlap(one: BoolMap, other: BoolMap) -> float:
+    return float((one & other).sum() / max(1, (one | other).sum()))
+
+
+def _likeness(pictures: Sequence[Picture]) -> float:
+    """Median correlation of a picture's detail with the mean of the others', -1..1; 0 for textures and one picture."""
+    from scipy import ndimage
+
+    if len(pictures) < 2:
+        return 0.0
+    grey = np.stack([picture.mean(axis=2, dtype=np.float32) for picture in pictures])
+    detail = grey - ndimage.uniform_filter(grey, (0, *(max(3, side // 8) for side in grey.shape[1:])))
+    others: FloatMap = (detail.sum(axis=0) - detail) / (len(pictures) - 1)
+    spread = np.sqrt(np.square(detail).sum(axis=(1, 2)) * np.square(others).sum(axis=(1, 2)))
+    return float(np.median((detail * others).sum(axis=(1, 2)) / np.maximum(spread, 1e-6)))
 
 
 def foreground_from_folder(
@@ -149,74 +223,3 @@ def _drawn_mask(picture: Path, files: dict[str, Path], directory: Path, framing:
     if not mask.any():
         raise DataError(f"The foreground mask {str(path)!r} is empty; draw the object in it or leave the masks out.")
     return framing.view((mask.shape[0], mask.shape[1])).mask(mask)
-
-
-def _background_of(looked_at: Sequence[FloatMap]) -> tuple[FloatMap, float] | None:
-    """The background's colour [3] and the distance that leaves it, or None when the pictures have no background.
-
-    Backgrounds that differ between pictures need no check here: their masks cover everything and are implausible.
-    """
-    rings = np.stack([colours[_ring(colours.shape[:2])] for colours in looked_at])
-    own = np.median(rings, axis=1)
-    background: FloatMap = np.median(own, axis=0).astype(np.float32)
-    within = np.quantile(_distance(rings, own[:, None]), 0.75, axis=1)
-    top, left = looked_at[0].shape[0] // 4, looked_at[0].shape[1] // 4
-    centres = np.stack([colours[top:-top, left:-left].reshape(-1, 3) for colours in looked_at])
-    centre = float(np.median(_distance(centres, own[:, None])))
-    noise = float(np.median(within))
-    if noise > _SAME_COLOUR or centre < max(_SAME_COLOUR, 3 * noise):
-        return None
-    otsu = _otsu(np.concatenate([_distance(colours, background).ravel() for colours in looked_at]))
-    return background, max(_FLOOR, min(otsu, 3 * noise))
-
-
-def _segment(colours: FloatMap, background: FloatMap, distance: float) -> BoolMap:
-    """Pixels unlike the background: closed, filled, without crumbs, slightly dilated. [H, W] bool."""
-    from scipy import ndimage
-
-    own = np.median(colours[_ring(colours.shape[:2])], axis=0)
-    if _distance(own, background) <= _SAME_COLOUR:
-        background = own  # follows the light of this picture
-    radius = max(1, round(0.01 * min(colours.shape[:2])))
-    unlike = np.pad(_distance(colours, background) > distance, 2 * radius)
-    filled = ndimage.binary_fill_holes(ndimage.binary_closing(unlike, iterations=radius))
-    opened = ndimage.binary_opening(filled)
-    labels, count = ndimage.label(opened)
-    if count == 0:
-        return np.zeros(colours.shape[:2], dtype=np.bool_)
-    areas = np.bincount(labels.ravel())[1:]
-    kept = np.isin(labels, 1 + np.flatnonzero(areas >= 0.1 * areas.max()))
-    grown = ndimage.binary_dilation(kept, iterations=2 * radius)
-    return np.asarray(grown[2 * radius : -2 * radius, 2 * radius : -2 * radius], dtype=np.bool_)
-
-
-def _is_plausible(share: float, median: float) -> bool:
-    return median / _AREA_FACTOR <= share <= min(1.0, median * _AREA_FACTOR) and share > 0
-
-
-def _ring(size: tuple[int, ...]) -> BoolMap:
-    width = max(1, round(_RING * min(size)))
-    ring = np.ones(size, dtype=np.bool_)
-    ring[width:-width, width:-width] = False
-    return ring
-
-
-def _colours(picture: Picture, white: float) -> FloatMap:
-    return picture.astype(np.float32) / np.float32(white)
-
-
-def _distance(colours: FloatMap, other: FloatMap) -> FloatMap:
-    """Root mean square difference over the channels, [..., 3] to [...]; 1 from black to white."""
-    return np.asarray(np.sqrt(np.square(colours - other).mean(axis=-1)), dtype=np.float32)
-
-
-def _otsu(values: NDArray[np.float32]) -> float:
-    """The threshold that splits `values` (0..1) into two classes of largest variance between them (Otsu 1979)."""
-    counts, edges = np.histogram(values, bins=256, range=(0.0, 1.0))
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    moment = np.cumsum(counts * middles)
-    above = below[-1] - below
-    means = moment[-1] * below - moment * below[-1]
-    between = np.square(means) / np.maximum(below * above, 1)
-    return float(edges[1 + int(np.argmax(between))])

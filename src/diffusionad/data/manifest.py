@@ -8,6 +8,7 @@ A manifest has a row a picture. Only `path` must be there.
     split       train or test; empty: train for good pictures, test for others
     category    product class; empty: the manifest's name
     session     the recording it comes from; may be empty
+    camera      the camera that took it; may be empty
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from diffusionad.structures import GOOD, Sample
 
 __all__ = ["is_manifest", "manifest_categories", "manifest_samples", "table_rows", "visa_categories", "visa_samples"]
 
-_COLUMNS = ("path", "label", "mask", "split", "category", "session")
+_COLUMNS = ("path", "label", "mask", "split", "category", "session", "camera")
 _VISA_COLUMNS = ("object", "split", "label", "image", "mask")
 _VISA_DEFECT = "anomaly"
 _LONGEST_NAME = 100  # bytes: a label or category becomes the name of a folder
@@ -142,6 +143,7 @@ def _sample(manifest: Path, row: _Row) -> Sample:
         defect=GOOD if good else values["label"],
         mask_path=manifest.parent / values["mask"] if values["mask"] else None,
         session=values["session"] or None,
+        camera=values["camera"] or None,
     )
 
 

@@ -19,28 +19,33 @@ if TYPE_CHECKING:
 __all__ = ["pooled", "resize", "resize_map", "resize_mask"]
 
 
-def resize(picture: Picture, size: tuple[int, int]) -> Picture:
+def resize(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> Picture:
     """Bilinear resize with antialiasing: every source pixel counts when the picture shrinks.
 
     Args:
-        picture: [H, W, 3] uint8 0..255 or uint16 0..65535.
+        picture: [H, W, C] uint8 0..255 or uint16 0..65535.
         size: (H, W) wanted, in pixels.
+        box: the part that is resized, (left, top, right, bottom) in pixels and parts of them; None: all of it.
 
     Returns:
-        [H, W, 3] of the same dtype; `picture` itself when the size already fits.
+        [H, W, C] of the same dtype; `picture` itself when the size already fits.
 
     Raises:
         UsageError: `picture` has another shape or dtype, or `size` has a side below 1.
     """
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype not in (np.uint8, np.uint16):
-        raise UsageError(f"A picture is [H, W, 3] of uint8 or uint16, not {list(picture.shape)} of {picture.dtype}.")
+    if picture.ndim != 3 or 0 in picture.shape or picture.dtype not in (np.uint8, np.uint16):
+        raise UsageError(f"A picture is [H, W, C] of uint8 or uint16, not {list(picture.shape)} of {picture.dtype}.")
     _check_size(size)
-    if picture.shape[:2] == size:
+    if picture.shape[:2] == size and box is None:
         return picture
-    if picture.dtype == np.uint8:
-        shrunk = Pillow.fromarray(picture).resize(size[::-1], Pillow.Resampling.BILINEAR)
+    if picture.dtype == np.uint8 and picture.shape[2] == 3:
+        shrunk = Pillow.fromarray(picture).resize(size[::-1], Pillow.Resampling.BILINEAR, box)
         return np.array(shrunk, dtype=np.uint8)
-    channels = [_bilinear(picture[:, :, channel].astype(np.float32), size) for channel in range(3)]
+    planes = np.moveaxis(picture, 2, 0)
+    if picture.dtype == np.uint8:
+        grey = [Pillow.fromarray(np.ascontiguousarray(plane)) for plane in planes]
+        return np.stack([np.asarray(one.resize(size[::-1], Pillow.Resampling.BILINEAR, box)) for one in grey], axis=2)
+    channels = [_bilinear(plane.astype(np.float32), size, box) for plane in planes]
     return np.clip(np.rint(np.stack(channels, axis=2)), 0, 65535).astype(np.uint16)
 
 
@@ -108,8 +113,10 @@ def _area_average(values: NDArray[np.float64], length: int) -> NDArray[np.float6
     return averages
 
 
-def _bilinear(values: FloatMap, size: tuple[int, int]) -> FloatMap:
-    return np.array(Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR), dtype=np.float32)
+def _bilinear(
+    values: FloatMap, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> FloatMap:
+    return np.array(Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR, box), dtype=np.float32)
 
 
 def _check_flat(values: FloatMap | BoolMap) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from diffusionad.data.finding import pictures_under
 from diffusionad.data.folders import child, folders, pictures_by_stem, pictures_in
-from diffusionad.data.pictures import is_mask_empty
+from diffusionad.data.masks import is_mask_empty
 from diffusionad.errors import LayoutError
 from diffusionad.structures import GOOD, Sample
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from diffusionad.data import read_mask_levels, read_stored, resize
+from diffusionad.data import day_in, read_mask_levels, read_stored, resize
 from diffusionad.errors import PictureError
 from diffusionad.files import file_hash
 from diffusionad.structures import Picture, Sample
@@ -31,7 +30,6 @@ SIDE = 64
 
 _ROWS = 256  # rows of the picture measured at a time, so that a large one takes no multiple of its own memory
 _CLIPPED = 1  # grey levels from either end of 0..255 that count as clipped
-_DAY = re.compile(r"(?<!\d)(20\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d{1,5}(?!\d))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def look_at(sample: Sample) -> Look | Unread:
         mode=stored.mode,
         profile=stored.profile,
         rotation=stored.rotation,
-        taken=stored.taken or _day_in(sample.path.name),
+        taken=stored.taken or day_in(sample.path.name),
         deep=picture.dtype == np.uint16,
         peak=peak,
         low_bits=low_bits,
@@ -195,13 +193,3 @@ def _sharpness(grey: NDArray[np.uint8]) -> float:
     count = (grey.shape[0] - 2) * (grey.shape[1] - 2)
     mean = total / count
     return float(max(0.0, squares / count - mean * mean))
-
-
-def _day_in(name: str) -> date | None:
-    """A date such as 20261122 or 2026-11-22 in a file's name, also when a time follows."""
-    for year, _, month, day in _DAY.findall(name):
-        try:
-            return date(int(year), int(month), int(day))
-        except ValueError:
-            continue
-    return None

@@ -41,7 +41,8 @@ def read_table(table: Path, category: str) -> list[Remark]:
 
     Raises:
         DataError: no table, an unknown column or verdict, a row of another category, no rows; a picture or mask that is
-            missing or unreadable, a mask that marks nothing or belongs to a good picture; both verdicts for one picture.
+            missing or unreadable, a mask that marks nothing or belongs to a good picture; one picture with both
+            verdicts.
     """
     remarks: dict[str, Remark] = {}
     for line, values in table_rows(table, COLUMNS, ("path", "verdict")):
@@ -50,8 +51,8 @@ def read_table(table: Path, category: str) -> list[Remark]:
         before = remarks.setdefault(remark.hash, remark)
         if before.is_good != remark.is_good:
             raise DataError(
-                f"{where}, calls {str(remark.path)!r} {values['verdict']}, and an earlier line says the opposite of the "
-                f"same picture ({str(before.path)!r}): decide which holds, and delete the other.",
+                f"{where}, calls {str(remark.path)!r} {values['verdict']}, and an earlier line says the opposite of "
+                f"the same picture ({str(before.path)!r}): decide which holds, and delete the other.",
                 code="feedback.contradiction",
             )
         if before.mask is None:

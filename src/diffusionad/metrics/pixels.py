@@ -30,6 +30,9 @@ __all__ = ["FPR_LIMIT", "PixelMetrics", "PixelResult", "area_under_pro"]
 FPR_LIMIT = 0.3
 """False positive rate up to which AUPRO is integrated."""
 
+_POINTS = 400
+"""Of a curve that is drawn."""
+
 _BATCH = 8_000_000
 """Pixels that wait before they are sorted into the tallies."""
 
@@ -116,6 +119,16 @@ class PixelMetrics:
             rounded=self._rounded,
         )
 
+    def pro(self) -> tuple[tuple[float, float], ...]:
+        """The curve that AUPRO is the area under: (false positive rate, mean overlap), both rising, up to FPR 0.3.
+
+        At most 400 points; () where AUPRO cannot be measured.
+        """
+        self._settle()
+        if not len(self._good.values) or not len(self._anomalous.values):
+            return ()
+        return _thinned(*pro_curve(steps(self._anomalous, self._good), self._anomalous.weights[::-1]))
+
     def _settle(self) -> None:
         """Move what waits into the tallies."""
         if not self._waiting_pixels:
@@ -144,6 +157,14 @@ def area_under_pro(course: Steps, gained: NDArray[np.float64], fpr_limit: float 
     Returns:
         0..1; exactly 1 when every anomalous pixel is above every good one.
     """
+    rates, heights = pro_curve(course, gained, fpr_limit)
+    return min(1.0, float(np.trapezoid(heights, rates)) / fpr_limit)
+
+
+def pro_curve(
+    course: Steps, gained: NDArray[np.float64], fpr_limit: float = FPR_LIMIT
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners (false positive rates, overlaps) of the curve from 0 to `fpr_limit`. Arguments as `area_under_pro`."""
     overlaps = np.cumsum(gained)
     overlaps /= overlaps[-1]  # the last sum is the number of regions, but for rounding
     # two corners per step: where the threshold reaches it, and after it took all that is level with it
@@ -155,7 +176,15 @@ def area_under_pro(course: Steps, gained: NDArray[np.float64], fpr_limit: float 
         way = (fpr_limit - rates[end - 1]) / (rates[end] - rates[end - 1])
         height = heights[end - 1] + way * (heights[end] - heights[end - 1])
         rates, heights = np.append(rates[:end], fpr_limit), np.append(heights[:end], height)
-    return min(1.0, float(np.trapezoid(heights, rates)) / fpr_limit)
+    return rates, heights
+
+
+def _thinned(rates: NDArray[np.float64], heights: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    """At most `_POINTS` points of a curve, evenly spread along its length, both ends kept."""
+    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(rates)) / FPR_LIMIT + np.abs(np.diff(heights)))])
+    wanted = np.linspace(0, length[-1], min(_POINTS, len(rates)))
+    kept = np.unique(np.searchsorted(length, wanted).clip(max=len(rates) - 1))
+    return tuple(zip(rates[kept].tolist(), heights[kept].tolist(), strict=True))
 
 
 def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Bar", "Histogram", "Roc", "Tick", "histogram", "roc"]
+__all__ = ["Bar", "Curve", "Histogram", "Roc", "Tick", "costs_chart", "curve", "histogram", "roc"]
 
 BINS = 40
 WIDTH, HEIGHT = 480, 280
@@ -47,7 +47,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Good pictures above the base line, defective ones below it, both on one scale."""
+    """Good pictures above the base line, defective ones below it, both on one scale; scores from 0 to `end`."""
 
     good: tuple[Bar, ...]
     defective: tuple[Bar, ...]
@@ -55,16 +55,28 @@ class Histogram:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     threshold: float | None
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """`line` is the points of an SVG polyline; `chosen` is where the threshold puts the bundle."""
+    """ROC or PRO: `line` is the points of an SVG polyline; `chosen` is where the threshold puts the bundle."""
 
     line: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     chosen: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Costs over thresholds: `line` is the points of an SVG polyline; the others are points on it, or None."""
+
+    line: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    chosen: tuple[float, float] | None
+    lowest: tuple[float, float] | None
 
 
 def histogram(good: Sequence[float], defective: Sequence[float], threshold: float | None) -> Histogram | None:
@@ -91,6 +103,7 @@ def histogram(good: Sequence[float], defective: Sequence[float], threshold: floa
         x_ticks=tuple(Tick(_x(value / end), f"{value:.4g}") for value in np.arange(0, end + step / 2, step)),
         y_ticks=tuple(Tick(round(base - n * room / tall, 1), str(abs(n))) for n in marks),
         threshold=None if threshold is None else _x(threshold / end),
+        end=end,
     )
 
 
@@ -112,6 +125,48 @@ def roc(good: Sequence[float], defective: Sequence[float], threshold: float | No
         x_ticks=tuple(Tick(_x(share), f"{share:.0%}") for share in shares),
         y_ticks=tuple(Tick(_y(share), f"{share:.0%}") for share in shares),
         chosen=chosen,
+    )
+
+
+def curve(points: Sequence[tuple[float, float]], end: float) -> Roc | None:
+    """A curve of shares (x from 0 to `end`, y from 0 to 1); None without points."""
+    if not points:
+        return None
+    return Roc(
+        line=" ".join(f"{_x(x / end)},{_y(y)}" for x, y in points),
+        x_ticks=tuple(Tick(_x(share), f"{share * end:.3g}") for share in (0.0, 1 / 3, 2 / 3, 1.0)),
+        y_ticks=tuple(Tick(_y(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        chosen=None,
+    )
+
+
+def costs_chart(points: Sequence[tuple[float, float]], threshold: float | None, cheapest: float | None) -> Curve | None:
+    """Steps of (threshold, cost), thresholds rising from 0; None without points."""
+    if not points:
+        return None
+    cuts, values = [cut for cut, _ in points], [cost for _, cost in points]
+    x_step, y_step = _nice(max(*cuts, threshold or 0, 1e-6) / 5), _nice(max(*values, 1e-6) / 5)
+    x_end = x_step * math.ceil(max(*cuts, threshold or 0, 1e-6) / x_step - 1e-9)
+    y_end = y_step * math.ceil(max(*values, 1e-6) / y_step - 1e-9)
+    corners: list[tuple[float, float]] = []
+    for cut, cost in points:
+        if corners:
+            corners.append((cut, corners[-1][1]))
+        corners.append((cut, cost))
+    corners.append((x_end, corners[-1][1]))
+
+    def place(at: float | None) -> tuple[float, float] | None:
+        if at is None:
+            return None
+        cost = next((cost for cut, cost in reversed(points) if cut <= at), values[0])
+        return _x(at / x_end), _y(cost / y_end)
+
+    return Curve(
+        line=" ".join(f"{_x(x / x_end)},{_y(y / y_end)}" for x, y in corners),
+        x_ticks=tuple(Tick(_x(value / x_end), f"{value:.4g}") for value in np.arange(0, x_end + x_step / 2, x_step)),
+        y_ticks=tuple(Tick(_y(value / y_end), f"{value:.4g}") for value in np.arange(0, y_end + y_step / 2, y_step)),
+        chosen=place(threshold),
+        lowest=place(cheapest),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import math
 from base64 import b64encode
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,21 +19,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diffusionad.report.page import Card
+    from diffusionad.structures import Region
 
-__all__ = ["Gallery", "Mistake", "Tile", "data_uri"]
+__all__ = ["Gallery", "Mistake", "Row", "Tile", "data_uri"]
+
+_Kept = TypeVar("_Kept")
+_Rank: TypeAlias = tuple[bool, float, int]
+"""(is a mistake, minus the distance, minus the number): higher is more telling."""
 
 Mistake = Literal["missed defect", "false alarm"]
 
-BYTES = 12_000_000
-"""Of all encoded pictures together; as base64 in the page they take a third more."""
+BYTES = 8_000_000
+"""Of the encoded pictures of all tiles together; as base64 in the page they take a third more."""
 MAX_SIDE = 512
 QUALITIES = (86, 70, 45)
 FOUND, TRUE = (255, 255, 255), (0, 229, 255)
 
+THUMBNAILS = 2000
+THUMBNAIL_SIDE = 96
+THUMBNAIL_BYTES = 2400
+"""At most, of each; all thumbnails together take 6.4 MB in the page at worst."""
+ROWS = 5000
+"""Pictures that are listed one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A card ready for the page: its pictures are data URIs, its layers None where there is nothing to draw."""
+    """The pictures of a card as data URIs; layers are None where there is nothing to draw."""
+
+    size: tuple[int, int]
+    picture: str
+    reconstruction: str
+    heat: str
+    found_outline: str | None
+    true_outline: str | None
+    neighbour: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A card ready for the page, with all its pictures, a thumbnail or neither."""
 
     path: str
     defect: str
@@ -41,19 +67,19 @@ class Tile:
     p_value: float | None
     mistake: Mistake | None
     distance: float
-    size: tuple[int, int]
-    picture: str
-    reconstruction: str
-    heat: str
-    found_outline: str | None
-    true_outline: str | None
+    regions: tuple[Region, ...]
+    neighbour: str | None
+    thumbnail: str | None = None
+    tile: Tile | None = None
 
 
 class Gallery:
-    """Keeps the `limit` most telling cards: misses and false alarms first, then those nearest to the threshold.
+    """Keeps all pictures of the `limit` most telling cards, thumbnails of 2,000 and a line of 5,000.
+
+    Most telling are misses and false alarms, then those nearest to the threshold.
 
     Args:
-        limit: most cards kept.
+        limit: most cards kept with all their pictures.
         threshold: the image score threshold of the bundle; None ranks by score, highest first.
         map_threshold: map value above which pixels are outlined; None draws no outline of what was found.
     """
@@ -65,49 +91,67 @@ class Gallery:
         self.threshold = threshold
         self.map_threshold = map_threshold
         self.seen = 0
-        self._heap: list[tuple[bool, float, int, Tile]] = []
+        self._rows: list[tuple[_Rank, Row]] = []
+        self._thumbnails: list[tuple[_Rank, str]] = []
+        self._tiles: list[tuple[_Rank, Tile]] = []
 
     def add(self, card: Card) -> None:
-        """Encode and keep the card, or drop it when `limit` more telling ones are here. The arrays are not kept."""
+        """Encode and keep the card, or what there is room for. The arrays are not kept."""
         self.seen += 1
         mistake, distance = mistake_of(card), self._distance(card.score)
         rank = (mistake is not None, -distance, -self.seen)
-        if len(self._heap) >= self.limit and self._heap[0][:3] > rank:
-            return
-        entry = (*rank, self._encode(card, mistake, distance))
-        if len(self._heap) < self.limit:
-            heapq.heappush(self._heap, entry)
-        else:
-            heapq.heapreplace(self._heap, entry)
+        if _fits(self._rows, ROWS, rank):
+            neighbour = card.neighbour[0] if card.neighbour else None
+            row = Row(
+                *(card.path, card.defect, card.verdict, card.score, card.p_value, mistake, distance),
+                regions=tuple(card.regions[:3]),
+                neighbour=neighbour,
+            )
+            _keep(self._rows, ROWS, rank, row)
+        if _fits(self._thumbnails, THUMBNAILS, rank):
+            _keep(self._thumbnails, THUMBNAILS, rank, _thumbnail(card))
+        if _fits(self._tiles, self.limit, rank):
+            _keep(self._tiles, self.limit, rank, self._encode(card))
 
-    def tiles(self) -> list[Tile]:
+    def rows(self) -> list[Row]:
         """What was kept, nearest to the threshold first."""
-        return [tile for *_, tile in sorted(self._heap, key=lambda entry: (-entry[1], -entry[2]))]
+        thumbnails, tiles = dict(self._thumbnails), dict(self._tiles)
+        ordered = sorted(self._rows, key=lambda entry: (-entry[0][1], -entry[0][2]))
+        return [
+            replace(row, thumbnail=None if rank in tiles else thumbnails.get(rank), tile=tiles.get(rank))
+            for rank, row in ordered
+        ]
 
     def _distance(self, score: float) -> float:
         if not math.isfinite(score):
             return 2.0
         return 1 - score if self.threshold is None else abs(score - self.threshold)
 
-    def _encode(self, card: Card, mistake: Mistake | None, distance: float) -> Tile:
+    def _encode(self, card: Card) -> Tile:
         room = BYTES // self.limit // 4
         found = None if self.map_threshold is None else card.anomaly_map > np.float64(self.map_threshold)
         height, width = card.picture.shape[:2]
         return Tile(
-            path=card.path,
-            defect=card.defect,
-            verdict=card.verdict,
-            score=card.score,
-            p_value=card.p_value,
-            mistake=mistake,
-            distance=distance,
             size=(width, height),
             picture=data_uri(card.picture, room),
             reconstruction=data_uri(card.reconstruction, room),
             heat=data_uri(heat_layer(card.anomaly_map), room),
             found_outline=_outline_uri(found, FOUND, room // 2),
             true_outline=_outline_uri(card.true_mask, TRUE, room // 2),
+            neighbour=data_uri(card.neighbour[1], THUMBNAIL_BYTES) if card.neighbour else None,
         )
+
+
+def _fits(heap: Sequence[tuple[_Rank, _Kept]], limit: int, rank: _Rank) -> bool:
+    return len(heap) < limit or heap[0][0] < rank
+
+
+def _keep(heap: list[tuple[_Rank, _Kept]], limit: int, rank: _Rank, kept: _Kept) -> None:
+    """Ranks are all different, so that what they rank is never compared."""
+    if len(heap) < limit:
+        heapq.heappush(heap, (rank, kept))
+    else:
+        heapq.heapreplace(heap, (rank, kept))
 
 
 def mistake_of(card: Card) -> Mistake | None:
@@ -127,6 +171,15 @@ def data_uri(picture: NDArray[np.uint8], room: int) -> str:
             if len(content) <= room or side <= 16:
                 return "data:image/webp;base64," + b64encode(content).decode("ascii")
         side //= 2
+
+
+def _thumbnail(card: Card) -> str:
+    """The picture under its heat map, small."""
+    picture, layer = _shrink(card.picture, THUMBNAIL_SIDE), _shrink(heat_layer(card.anomaly_map), THUMBNAIL_SIDE)
+    if layer.shape[:2] != picture.shape[:2]:
+        layer = np.asarray(Image.fromarray(layer).resize((picture.shape[1], picture.shape[0])))
+    opacity = layer[..., 3:] / 255
+    return data_uri(np.rint(picture * (1 - opacity) + layer[..., :3] * opacity).astype(np.uint8), THUMBNAIL_BYTES)
 
 
 def _outline_uri(inside: NDArray[np.bool_] | None, colour: tuple[int, int, int], room: int) -> str | None:

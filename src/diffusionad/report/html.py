@@ -6,8 +6,10 @@ such as line breaks or right-to-left marks in a file name, is written as its esc
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +18,16 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from diffusionad.files import write_text
-from diffusionad.report.charts import FRAME, histogram, roc
+from diffusionad.metrics.counts import clopper_pearson
+from diffusionad.metrics.pixels import FPR_LIMIT
+from diffusionad.report.charts import FRAME, curve, histogram, roc
 from diffusionad.report.pictures import heat
 
 if TYPE_CHECKING:
-    from diffusionad.report.gallery import Gallery
+    from diffusionad.report.gallery import Gallery, Row
     from diffusionad.report.page import Page
 
-__all__ = ["environment", "one_line", "render", "write_report"]
+__all__ = ["as_script", "environment", "one_line", "render", "write_report"]
 
 NOT_MEASURED = "not measured"
 
@@ -32,6 +36,11 @@ FIGURES = {
     "pixel_auroc": ("Pixel AUROC", "Tells defective from good pixels"),
     "aupro": ("AUPRO", "Finds every defect, small ones count as much"),
     "pixel_ap": ("Pixel AP", "Outlines defects without false pixels"),
+}
+_FURTHER = {
+    "image_ap": ("Image AP", "Defective pictures come first"),
+    "image_f1_max": ("Image F1-max", "Best balance any threshold gives"),
+    "pixel_f1_max": ("Pixel F1-max", "The same for pixels"),
 }
 MOST_UNJUDGED = 500
 MOST_TEXT = 200_000
@@ -52,21 +61,71 @@ def render(page: Page, gallery: Gallery) -> str:
     if page.threshold != gallery.threshold:
         raise ValueError(f"The page has the threshold {page.threshold}, its gallery {gallery.threshold}.")
     figures = {name: page.figures.get(name) for name in FIGURES} | dict(page.figures)
+    rows, chart = gallery.rows(), histogram(page.scores_good, page.scores_defective, page.threshold)
     return (
         environment()
         .get_template("page.html.j2")
         .render(
             page=page,
-            figures=[(*FIGURES.get(name, (name.replace("_", " "), "")), value) for name, value in figures.items()],
-            histogram=histogram(page.scores_good, page.scores_defective, page.threshold),
+            figures=[
+                (*(FIGURES | _FURTHER).get(name, (name.replace("_", " "), "")), value)
+                for name, value in figures.items()
+            ],
+            histogram=chart,
             roc=roc(page.scores_good, page.scores_defective, page.threshold),
-            tiles=gallery.tiles(),
+            pro=curve(page.pro, FPR_LIMIT),
+            rows=len(rows),
+            tiles=sum(row.tile is not None for row in rows),
+            thumbnails=sum(row.thumbnail is not None for row in rows),
             seen=gallery.seen,
             outlined=gallery.map_threshold is not None,
             scale=_scale(),
+            content=as_script(_content(page, rows, chart.end if chart else 1.0)),
             unjudged=page.unjudged[:MOST_UNJUDGED],
         )
     )
+
+
+def as_script(content: Any) -> Markup:
+    """JSON inside a script element: no text in it can end the element."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
+
+
+def _content(page: Page, rows: Sequence[Row], end: float) -> dict[str, Any]:
+    """What the script of the page judges anew and lists."""
+    return {
+        "threshold": page.threshold,
+        "lower": page.lower,
+        "end": end,
+        "calibration": list(page.calibration),
+        "promise": page.promise,
+        "scores": {
+            one_line(kind): [round(score, 9) for score in scores if math.isfinite(score)]
+            for kind, scores in page.scores.items()
+        },
+        "overkill": list(page.overkill),
+        "escapes": list(page.escapes),
+        "missed": {one_line(row.defect): row.missed for row in page.kinds},
+        "rows": [_listed(row) for row in rows],
+    }
+
+
+def _listed(row: Row) -> dict[str, Any]:
+    tile = row.tile
+    listed: dict[str, Any] = {"path": one_line(row.path), "defect": one_line(row.defect), "verdict": row.verdict}
+    listed |= {"score": row.score if math.isfinite(row.score) else None, "p": row.p_value}
+    if row.regions:
+        listed["regions"] = [
+            [*region.box, region.area, round(region.peak, 4), region.p_value] for region in row.regions
+        ]
+    if row.neighbour is not None:
+        listed["neighbour"] = one_line(row.neighbour)
+    if row.thumbnail:
+        listed["thumbnail"] = row.thumbnail
+    if tile:
+        listed["tile"] = {key: value for key, value in asdict(tile).items() if value is not None}
+    return listed
 
 
 def environment(*packages: str) -> Environment:
@@ -101,14 +160,12 @@ def fraction(value: float | None) -> str:
 
 
 def rate(count: tuple[int, int]) -> str:
-    """The share behind "a of n" with the range it may truly lie in: Wilson's 95 % interval."""
+    """The share behind "a of n" with the range it may truly lie in: 95 % after Clopper and Pearson."""
     hits, of = count
     if not of:
         return NOT_MEASURED
-    share, z2 = hits / of, 1.959964**2
-    centre = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = math.sqrt(z2 * (share * (1 - share) / of + z2 / (4 * of**2))) / (1 + z2 / of)
-    return f"{share:.1%}, true rate likely {max(0.0, centre - half):.1%} to {min(1.0, centre + half):.1%}"
+    low, high = clopper_pearson(hits, of)
+    return f"{hits / of:.1%}, true rate {low:.1%} to {high:.1%} (95 % sure)"
 
 
 def one_line(text: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from diffusionad.structures import GOOD
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from diffusionad.structures import BoolMap, FloatMap, Judgement
+    from diffusionad.structures import BoolMap, FloatMap, Judgement, Region
 
 __all__ = ["Card", "KindRow", "Page"]
 
@@ -28,6 +30,8 @@ class Card:
         picture, reconstruction: [H, W, 3] uint8.
         anomaly_map: [H, W] float32 0..1.
         true_mask: [H, W] bool; None where unknown.
+        regions: found, strongest first, in native pixels.
+        neighbour: name of the good training picture most like this one, and it, [h, w, 3] uint8; None where unknown.
     """
 
     path: str
@@ -39,6 +43,8 @@ class Card:
     reconstruction: NDArray[np.uint8]
     anomaly_map: FloatMap
     true_mask: BoolMap | None = None
+    regions: Sequence[Region] = ()
+    neighbour: tuple[str, NDArray[np.uint8]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,10 @@ class Page:
         escapes: defective parts passed, of how many defective parts.
         unjudged: (path, reason) of pictures without a verdict.
         kinds: one row per kind of damage.
-        scores_good, scores_defective: image scores.
+        scores: kind of damage ("good" first) to the image scores of its pictures.
+        calibration: rising scores behind the threshold, for what another threshold would promise; () without.
+        lower: score from which a person looks, below the threshold; None: there is none.
+        pro: points of the PRO curve; () where not measured.
         provenance: heading to text, such as the resolved configuration and how training went.
         versions: program to version.
     """
@@ -89,7 +98,17 @@ class Page:
     escapes: tuple[int, int]
     unjudged: Sequence[tuple[str, str]]
     kinds: Sequence[KindRow]
-    scores_good: Sequence[float]
-    scores_defective: Sequence[float]
+    scores: Mapping[str, Sequence[float]]
     provenance: Mapping[str, str]
     versions: Mapping[str, str] = field(default_factory=dict)
+    calibration: Sequence[float] = ()
+    lower: float | None = None
+    pro: Sequence[tuple[float, float]] = ()
+
+    @property
+    def scores_good(self) -> list[float]:
+        return list(self.scores.get(GOOD, ()))
+
+    @property
+    def scores_defective(self) -> list[float]:
+        return [score for kind, scores in self.scores.items() if kind != GOOD for score in scores]

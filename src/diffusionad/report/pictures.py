@@ -68,8 +68,9 @@ def overlay(
     max_side: int = 1024,
     *,
     seen: tuple[int, int, int, int] | None = None,
+    judged: BoolMap | None = None,
 ) -> Pixels:
-    """Heat, outline and boxes over a picture; what was not judged is framed in green.
+    """Heat, outline and boxes over a picture; what was judged is framed in green where that is not all.
 
     Args:
         picture: [H, W, 3] uint8 at native size, left as it is; `to_display` turns 16 bits into 8.
@@ -77,7 +78,8 @@ def overlay(
         threshold: map value above which pixels are outlined; None draws no outline.
         regions: drawn as boxes, in native pixels.
         max_side: a larger picture is scaled down until its longer side has this many pixels.
-        seen: (x, y, width, height) in native pixels, the part that was judged; None: the whole picture.
+        seen: (x, y, width, height) in native pixels, the part that was seen; None: the whole picture.
+        judged: [h, w] bool over the box `seen`, the part of it that was judged; None: all of it.
     """
     _check_rgb(picture)
     height, width = picture.shape[:2]
@@ -91,9 +93,9 @@ def overlay(
     opacity = _opacity(values)[..., None]
     blended = np.rint(canvas * (1 - opacity) + heat(values) * opacity).astype(np.uint8)
     line = _line_width(blended.shape)
-    judged = np.zeros(values.shape, np.bool_)
-    judged[part] = True
-    blended = outlined(blended, judged)
+    shown = np.zeros(values.shape, np.bool_)
+    shown[part] = True if judged is None else _resize_inside(judged, part_size)
+    blended = outlined(blended, shown)
     if threshold is not None:
         found = np.zeros(values.shape, np.bool_)
         found[part] = _resize_inside(_shares(anomaly_map) > np.float64(threshold), part_size)
@@ -158,13 +160,14 @@ def encode(picture: Pixels, format: Literal["webp", "png", "jpeg"] = "webp", qua
 
 
 def to_display(picture: Picture) -> Pixels:
-    """8 bits per channel: uint8 as it is, uint16 by its upper byte.
+    """8 bits in three channels: uint8 as it is, uint16 by its upper byte; the mean where there are not three channels.
 
     The full range 0..65535 counts, as for the network, so a 12-bit camera that leaves the upper bits empty looks dark.
     """
-    if picture.dtype == np.uint16:
-        return (picture >> 8).astype(np.uint8)
-    return picture.astype(np.uint8, copy=False)
+    shallow = picture >> 8 if picture.dtype == np.uint16 else picture
+    if picture.shape[2] != 3:
+        shallow = np.repeat(np.rint(shallow.mean(axis=2, keepdims=True)), 3, axis=2)
+    return shallow.astype(np.uint8, copy=False)
 
 
 def _table() -> Pixels:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter
 
@@ -42,8 +43,8 @@ Maker = Callable[[np.random.Generator, Image, Textures], Defect]
 
 def texture(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
     """Perlin blobs filled with an augmented texture picture (paper)."""
-    content = augment(rng, textures.draw(rng, _size(image)))
-    return Defect(to_image(content), _blobs(rng, _size(image)))
+    content = to_image(augment(rng, textures.draw(rng, _size(image))))
+    return Defect(_lit(rng, content, len(image)), _blobs(rng, _size(image)))
 
 
 def rearranged(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
@@ -89,10 +90,9 @@ def tone(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
 
 def smear(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
     """The picture's own structure lost: blurred, or pulled along one direction."""
-    picture = Pillow.fromarray(to_picture(image))
     reach = float(rng.uniform(0.01, 0.05)) * sum(_size(image)) / 2
     if rng.random() < 0.5:
-        content = to_image(np.asarray(picture.filter(ImageFilter.GaussianBlur(reach))))
+        content = to_image(_blurred(to_picture(image), reach))
     else:
         turned = np.moveaxis(image, 0, -1)
         axis, pulls = int(rng.integers(2)), max(2, round(3 * reach))
@@ -137,9 +137,25 @@ def _blobs(rng: np.random.Generator, size: tuple[int, int], finest: int = 5) -> 
     return mask.astype(np.float32)
 
 
+def _lit(rng: np.random.Generator, content: Image, channels: int) -> Image:
+    """A colour texture under so many lights: its grey, brighter or darker under each; as it is with three channels."""
+    if channels == 3:
+        return content
+    grey = content.mean(axis=0, keepdims=True)
+    return np.asarray(np.clip(grey + rng.normal(0, 0.3, (channels, 1, 1)), -1, 1), dtype=np.float32)
+
+
+def _blurred(picture: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
+    blur = ImageFilter.GaussianBlur(radius)
+    if picture.shape[2] == 3:
+        return np.asarray(Pillow.fromarray(picture).filter(blur))
+    planes = [Pillow.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(picture, 2, 0)]
+    return np.stack([np.asarray(plane.filter(blur)) for plane in planes], axis=2)
+
+
 def _toned(rng: np.random.Generator, image: Image) -> Image:
     gain = rng.uniform(0.3, 1.7)
-    tint = rng.uniform(-0.6, 0.6) + rng.normal(0, rng.choice([0.0, 0.15]), (3, 1, 1))
+    tint = rng.uniform(-0.6, 0.6) + rng.normal(0, rng.choice([0.0, 0.15]), (len(image), 1, 1))
     return np.clip((image * gain + tint), -1, 1).astype(np.float32)
 
 

@@ -1,6 +1,6 @@
 """Operations that turn a picture into the content of a defect (METHOD section 4; v1 names seven, the code ten).
 
-Pictures here are [H, W, 3] uint8: what fills a defect need not keep sixteen bits.
+Pictures here are [H, W, C] uint8: what fills a defect need not keep sixteen bits.
 """
 
 from __future__ import annotations
@@ -46,8 +46,20 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def augment(rng: np.random.Generator, picture: Bytes, operations: int = 3) -> Bytes:
-    """Apply that many different operations, chosen by chance, to [H, W, 3] uint8."""
+    """Apply that many different operations, chosen by chance, to [H, W, C] uint8.
+
+    Operations are for colours, so where there are not three channels each is changed as a grey picture, all by the same
+    draws: under every light the same happens.
+    """
     drawn = rng.choice(sorted(OPERATIONS), size=operations, replace=False)
+    if picture.shape[2] == 3:
+        return _changed(rng, picture, drawn)
+    seed = int(rng.integers(2**32))
+    colours = [np.repeat(picture[:, :, channel, None], 3, axis=2) for channel in range(picture.shape[2])]
+    return np.stack([_changed(np.random.default_rng(seed), one, drawn)[:, :, 0] for one in colours], axis=2)
+
+
+def _changed(rng: np.random.Generator, picture: Bytes, drawn: NDArray[np.str_]) -> Bytes:
     changed = Image.fromarray(picture)
     for name in drawn:
         changed = OPERATIONS[str(name)](rng, changed)

@@ -28,7 +28,7 @@ from diffusionad.structures import Picture
 
 __all__ = ["POLICY", "Cache", "Entry", "Pictures"]
 
-POLICY = 1
+POLICY = 2
 """Raised when `data/pictures.py`, `fit.py` or `resize.py` give other pixels: older files no longer count."""
 
 _HEAD = 4096  # bytes of JSON before the pixels, a page, so that the pixels can be mapped

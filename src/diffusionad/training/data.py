@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,25 @@ from numpy.typing import NDArray
 
 from diffusionad.config import Config
 from diffusionad.data import (
+    Foregrounds,
     Framing,
     Tiles,
     View,
-    find_foreground,
+    find_foregrounds,
     find_pictures,
     find_samples,
-    foreground_from_folder,
     picture_size,
     read_picture,
+    read_roi,
     resize,
+    see,
 )
-from diffusionad.data.fit import Fit
+from diffusionad.data.roi import mask_png
 from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.report.pictures import to_display
 from diffusionad.rng import generator
-from diffusionad.structures import GOOD, BoolMap, Confirmed, Picture, Sample
+from diffusionad.structures import GOOD, BoolMap, Picture, Sample
 from diffusionad.training.cache import Cache, Entry, Pictures
 from diffusionad.training.machine import free_memory
 
@@ -46,7 +48,7 @@ ENOUGH = 30
 IN_MEMORY = 0.25
 """Share of the free memory that decoded pictures may take; 16 bits take twice what is reckoned."""
 
-_NO_PIXELS = {"foreground", "validation_share", "calibration_share", "shift", "light", "overlap"}
+_NO_PIXELS = {"foreground", "validation_share", "calibration_share", "shift", "light", "overlap", "roi"}
 """Settings of `data` that do not change a decoded picture; any other one does."""
 
 
@@ -81,25 +83,29 @@ class Portion:
 class GoodPictures:
     """All good pictures of a data set, split; memory is their number x working size x 3 bytes (6 for 16 bit).
 
-    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds.
+    With a cache the pictures are mapped instead, and memory is a twenty-fourth of that for their foregrounds (a third
+    while they are looked for).
 
     Attributes:
         training, validation, calibration: disjoint; validation chooses the weights, calibration the threshold.
-        kind: "object", "texture", "whole" or "folder": how the foreground was found.
+        kind, reason: which foreground was chosen, and why (`diffusionad.data.Foregrounds`).
         hashes: sha256 of each file that trained or chose, 16 hexadecimal digits.
         unreadable: (path, sentence) of pictures left out because they cannot be read.
         key: sha256 of names and contents; a run can only be resumed on the same pictures.
         cache: folder of the decoded pictures; None: they are held in memory.
+        roi: [H, W] bool, the region of interest at the native size of the first picture; None: all is judged.
     """
 
     training: Portion
     validation: Portion
     calibration: Portion
     kind: str
+    reason: str
     hashes: list[str]
     unreadable: list[tuple[str, str]]
     key: str
     cache: Path | None
+    roi: BoolMap | None = None
 
 
 def read_good_pictures(
@@ -110,30 +116,28 @@ def read_good_pictures(
     *,
     spill: Path,
     cache: Path | None = None,
-    confirmed: Confirmed | None = None,
+    added: Sequence[Path] = (),
 ) -> GoodPictures:
-    """Find, read and split the good training pictures of a data set; `confirmed` ones come on top of the split.
+    """Find, read and split the good training pictures of a data set; those `added` train too and do not move the split.
 
     Decoded pictures are held in memory when they take at most a quarter of what is free, else in files under `spill`.
     With `cache` they are always in files under that folder, where the next run finds them.
 
     Raises:
-        DataError, UsageError: see `find_samples`.
+        DataError, UsageError: see `find_samples` and `read_roi`.
         TooFewPicturesError: fewer than 10 good pictures can be read.
         ResourceError: the disk is full, or the cache cannot be written.
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
-    confirmed = confirmed or Confirmed()
-    more = [Sample(path, "train", "", GOOD) for path in (*confirmed.training, *confirmed.calibration)]
-    data = config.data
-    framing = Framing(data.fit, data.size, data.tile, data.overlap)
-    folder = cache or (None if _fits([*samples, *more], framing) else spill)
-    store = Cache(folder, data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
+    more = [Sample(path, "train", "", GOOD) for path in added]
+    framing = _framing(config, samples)
+    folder = cache or (None if _fits([*samples, *more], framing, config.channels) else spill)
+    store = Cache(folder, config.data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
     readable, held, views, digests, unreadable = [], [], [], [], []
     for sample in (*samples, *more):
         try:
             digest = _digest(sample.path)
-            pixels, view = _read(sample.path, digest, framing, store)
+            pixels, view = _read(sample.path, digest, framing, config.data.channels, store)
         except PictureError as error:
             unreadable.append((str(sample.path), str(error)))
             continue
@@ -141,7 +145,7 @@ def read_good_pictures(
         held.append(pixels)
         views.append(view)
         readable.append(sample)
-    count = sum(sample not in more for sample in readable)
+    count = len({sample.path for sample in readable}.difference(added))
     if count < FEWEST:
         because = f" {len(unreadable)} more could not be read; the first: {unreadable[0][1]}" if unreadable else ""
         raise TooFewPicturesError(
@@ -149,30 +153,33 @@ def read_good_pictures(
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
     pictures = Pictures(held)
-    foregrounds, kind = _foregrounds(config, readable[:count], pictures, views)
-    parts = _split(count, config)
-    for index in range(count, len(readable)):
-        parts[0 if readable[index].path in confirmed.training else 2].append(index)
+    found = _foregrounds(config, readable[:count], pictures)
+    masks, parts = _Masks(found.masks), _split(count, config)
+    parts[0].extend(range(count, len(readable)))
     training, validation, calibration = (
-        Portion([readable[i] for i in part], pictures.at(part), foregrounds.at(part), [views[i] for i in part])
+        Portion([readable[i] for i in part], pictures.at(part), masks.at(part), [views[i] for i in part])
         for part in parts
     )
     seen = sorted(digests[i][:16] for part in parts[:2] for i in part)
     names = "\n".join(f"{sample.path.name} {digest}" for sample, digest in zip(readable, digests, strict=True))
+    roi = framing.roi
+    content = names.encode(errors="replace") + (b"" if roi is None else mask_png(roi))
     return GoodPictures(
         training=training,
         validation=validation,
         calibration=calibration,
-        kind=kind,
+        kind=found.kind,
+        reason=found.reason,
         hashes=seen,
         unreadable=unreadable,
-        key=sha256(names.encode(errors="replace")).hexdigest(),
+        key=sha256(content).hexdigest(),
         cache=folder,
+        roi=roi,
     )
 
 
-def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
-    """Whether the decoded pictures may be held in memory, reckoned with 3 bytes a pixel."""
+def _fits(samples: Sequence[Sample], framing: Framing, channels: int) -> bool:
+    """Whether the decoded pictures may be held in memory, reckoned with a byte a value."""
     height, width = framing.size
     pixels = len(samples) * height * width
     if framing.fit == "tile":
@@ -180,7 +187,7 @@ def _fits(samples: Sequence[Sample], framing: Framing) -> bool:
         for sample in samples:
             with suppress(PictureError):
                 pixels += math.prod(framing.view(picture_size(sample.path)).working)
-    return 3 * pixels <= IN_MEMORY * free_memory()
+    return channels * pixels <= IN_MEMORY * free_memory()
 
 
 def _digest(path: Path) -> str:
@@ -191,13 +198,14 @@ def _digest(path: Path) -> str:
         raise
 
 
-def _read(path: Path, digest: str, framing: Framing, store: Cache | None) -> tuple[Picture | Entry, View]:
+def _read(
+    path: Path, digest: str, framing: Framing, channels: int | None, store: Cache | None
+) -> tuple[Picture | Entry, View]:
     """A picture as it is seen, in memory or in the cache, and how it is seen."""
 
     def decode() -> tuple[Picture, tuple[int, int]]:
-        picture = read_picture(path)
-        native = (picture.shape[0], picture.shape[1])
-        return framing.view(native).picture(picture), native
+        shown = see(path, framing, channels)
+        return shown.picture, shown.view.native
 
     if store is None:
         pixels, native = decode()
@@ -227,6 +235,16 @@ def read_textures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np
     if not textures:
         raise UsageError(f"No readable picture lies in the texture folder {folder}.")
     return textures
+
+
+def _framing(config: Config, samples: Sequence[Sample]) -> Framing:
+    """How pictures are framed; a region of interest is drawn at the size of the first that can be read."""
+    data, roi = config.data, None
+    for sample in samples if data.roi else ():
+        with suppress(PictureError):
+            roi = read_roi(Path(str(data.roi)), picture_size(sample.path))
+            break
+    return Framing(data.fit, data.size, data.tile, data.overlap, roi)
 
 
 def _split(count: int, config: Config) -> tuple[list[int], list[int], list[int]]:
@@ -260,20 +278,11 @@ class _Masks(Sequence["BoolMap | None"]):
         return chosen
 
 
-def _foregrounds(
-    config: Config, samples: Sequence[Sample], pictures: Sequence[Picture], views: Sequence[View]
-) -> tuple[_Masks, str]:
-    """A mask a picture. Nobody drew those of pictures beyond `samples`: where masks are drawn, all of these counts."""
-    rule, size, fit = config.data.foreground, config.data.size, config.data.fit
-    if rule == "whole":
-        return _Masks(np.ones(size, dtype=np.bool_) for _ in pictures), "whole"
-    whole: Fit = "stretch" if fit == "tile" else fit  # the object is looked for in the picture, not in its tiles
-    if rule != "auto":
-        drawn = foreground_from_folder(Path(rule), samples, size, whole)
-        return _Masks([*drawn, *[np.ones(size, dtype=np.bool_)] * (len(pictures) - len(samples))]), "folder"
-    if fit == "tile":
-        pictures = [resize(picture, size) for picture in pictures]
-    found = find_foreground(pictures)
-    if found.kind == "texture":
-        return _Masks(None for _ in pictures), "texture"
-    return _Masks(found.mask_of(picture) for picture in pictures), "object"
+def _foregrounds(config: Config, samples: Sequence[Sample], pictures: Sequence[Picture]) -> Foregrounds:
+    """Nobody drew those of pictures beyond `samples`: where masks are drawn, all of these counts."""
+    fit = config.data.fit
+    if fit == "tile":  # the object is looked for in the picture, not in its tiles
+        fit, pictures = "stretch", [resize(picture, config.data.size) for picture in pictures]
+    found = find_foregrounds(config.data.foreground, pictures, samples, fit)
+    beyond = len(pictures) - len(found.masks)
+    return replace(found, masks=[*found.masks, *[np.ones(config.data.size, dtype=np.bool_)] * beyond])

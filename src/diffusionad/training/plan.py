@@ -25,15 +25,16 @@ def plan(
     images: int | None = None,
     seed: int | None = None,
     foreground: str | None = None,
+    roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
     defects: str | Path | None = None,
 ) -> dict[str, Any]:
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
-    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
+    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file, roi)
     with TemporaryDirectory() as spill:
         good = read_good_pictures(Path(data), config, layout, category, spill=Path(spill))
-    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category)
+    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
     detector = build_detector(config)
     return {
         "training pictures": len(good.training.samples),
@@ -43,6 +44,8 @@ def plan(
         "real defects with a mask": real.outlined,
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
+        "judged share": round(good.training.views[0].judged_share, 4),
+        "foreground because": good.reason,
         "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),
         "segmenter parameters": sum(weight.numel() for weight in detector.segmenter.parameters()),
         "config": config.model_dump(mode="json"),

@@ -8,10 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from diffusionad.config import Config
-from diffusionad.data import Framing, View, cut_tile, find_defects, find_samples, read_mask, read_picture
+from diffusionad.data import Framing, cut_tile, find_defects, find_samples, read_mask, see
+from diffusionad.data.seeing import Seen
 from diffusionad.errors import DataError, PictureError
 from diffusionad.files import file_hash
-from diffusionad.structures import BoolMap, Picture, Sample
+from diffusionad.structures import BoolMap, Sample
 from diffusionad.synthesis import RealDefect
 from diffusionad.tensors import to_image
 
@@ -53,7 +54,7 @@ NO_DEFECTS = RealDefects()
 
 
 def find_real_defects(
-    folder: Path | None, data: Path, config: Config, layout: str, category: str | None
+    folder: Path | None, data: Path, config: Config, layout: str, category: str | None, roi: BoolMap | None = None
 ) -> RealDefects:
     """Read the folder of defects that stands beside a data set; none without a folder.
 
@@ -65,7 +66,7 @@ def find_real_defects(
     """
     if folder is None:
         return NO_DEFECTS
-    real = read_real_defects(find_defects(folder), config)
+    real = read_real_defects(find_defects(folder), config, roi)
     samples = find_samples(data, layout, category)
     sizes = {path.stat().st_size for path in real.paths}  # bytes that differ in number need no reading
     alike = [s for s in samples if s.path.is_file() and s.path.stat().st_size in sizes]
@@ -85,28 +86,28 @@ def find_real_defects(
     return RealDefects(real.paths, real.defects, real.hashes, (*real.warnings, warning), real.key)
 
 
-def read_real_defects(samples: Sequence[Sample], config: Config) -> RealDefects:
+def read_real_defects(samples: Sequence[Sample], config: Config, roi: BoolMap | None = None) -> RealDefects:
     """Read defective pictures and their masks at working size; the same file twice counts once.
 
     With tiles, all tiles that show some of a defect are read. Without a mask nobody knows which do, so such a picture
-    is left out with a warning; so is one that cannot be read, and one whose defect lies where nothing is judged.
+    is left out with a warning; so is one that cannot be read, and one whose defect lies where nothing is judged. `roi`
+    as of `GoodPictures`.
 
     Raises:
         DataError: a mask cannot be read, has another size or marks nothing; or nothing can be read.
     """
     data, digest = config.data, sha256()
-    framing = Framing(data.fit, data.size, data.tile, data.overlap)
+    framing = Framing(data.fit, data.size, data.tile, data.overlap, roi)
     paths, defects, hashes, warnings = [], [], [], []
     for sample in samples:
         try:
-            picture, name = read_picture(sample.path), file_hash(sample.path)
+            seen, name = see(sample.path, framing, data.channels), file_hash(sample.path)
         except PictureError as error:
             warnings.append(f"Left out of the real defects: {error}")
             continue
         if name[:16] in hashes:
             continue
-        view = framing.view((picture.shape[0], picture.shape[1]))
-        true_mask = None
+        view, true_mask = seen.view, None
         if sample.mask_path is not None:
             native = read_mask(sample.mask_path, view.native, picture=sample.path)
             if not native.any():
@@ -115,6 +116,7 @@ def read_real_defects(samples: Sequence[Sample], config: Config) -> RealDefects:
                     code="data.mask",
                 )
             true_mask = view.mask(native)
+            true_mask &= True if view.judged is None else view.judged
             if not true_mask.any():
                 warnings.append(f"Left out: the defect of {str(sample.path)!r} lies where nothing is judged.")
                 continue
@@ -123,7 +125,7 @@ def read_real_defects(samples: Sequence[Sample], config: Config) -> RealDefects:
                 f"Left out: {str(sample.path)!r} has no mask, so nobody knows which of its tiles show the defect."
             )
             continue
-        shown = _shown(framing, view, picture, true_mask)
+        shown = _shown(framing, seen, true_mask)
         paths.extend([sample.path] * len(shown))
         defects.extend(shown)
         hashes.append(name[:16])
@@ -138,9 +140,9 @@ def read_real_defects(samples: Sequence[Sample], config: Config) -> RealDefects:
     return RealDefects(tuple(paths), tuple(defects), tuple(hashes), tuple(warnings), digest.hexdigest())
 
 
-def _shown(framing: Framing, view: View, picture: Picture, true_mask: BoolMap | None) -> list[RealDefect]:
+def _shown(framing: Framing, seen: Seen, true_mask: BoolMap | None) -> list[RealDefect]:
     """The picture at working size, or those of its tiles on which something is marked."""
-    working, tiling = view.picture(picture), framing.tiling(view)
+    working, tiling = seen.picture, framing.tiling(seen.view)
     if tiling is None or true_mask is None:
         return [RealDefect(to_image(working), true_mask)]
     tiles = [(corner, cut_tile(true_mask, corner, tiling.tile)) for corner in tiling.corners()]

@@ -15,12 +15,15 @@ from safetensors.torch import load_file
 from diffusionad.assembly import build_detector
 from diffusionad.bundle import Bundle, Origin, load_bundle, write_bundle
 from diffusionad.calibration import calibrate
+from diffusionad.conditions import CONDITIONS
 from diffusionad.config import Config, resolve
+from diffusionad.data import labels
 from diffusionad.detector import Detector
 from diffusionad.errors import BundleError, UsageError
 from diffusionad.export import to_onnx
-from diffusionad.files import refused
+from diffusionad.files import file_hash, refused
 from diffusionad.inspector import Inspector, OnnxBackend
+from diffusionad.neighbours import Neighbours
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
 from diffusionad.training.machine import open_fabric
 from diffusionad.training.real import RealDefects, find_real_defects
@@ -70,6 +73,7 @@ def train(
     devices: int = 1,
     num_nodes: int = 1,
     foreground: str | None = None,
+    roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
     defects: str | Path | None = None,
@@ -90,7 +94,9 @@ def train(
         seed: decides every draw; None: the file's, else 0.
         device: auto, cpu or cuda.
         devices, num_nodes: processes a node, and nodes.
-        foreground: auto, whole or a folder of masks; None: the configuration's.
+        foreground: auto, statistics, grabcut, "model FILE.onnx", whole, texture or a folder of masks; None: the
+            configuration's.
+        roi: file of the region of interest, a mask or polygons (`data.roi`); None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
         defects: folder of a few real defective pictures, which train too and choose nothing; see `find_defects`.
@@ -104,11 +110,11 @@ def train(
         ResourceError: disk or device.
         InterruptedRun: SIGINT or SIGTERM; the state is saved.
     """
-    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file)
+    config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file, roi)
     folder, line = Path(out), line or _silent
     place = Path(cache) if cache else None
     good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
-    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category)
+    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
     if not fabric.is_global_zero:
@@ -142,11 +148,14 @@ def resolve_run(
     foreground: str | None,
     settings: Sequence[str],
     config_file: str | Path | None,
+    roi: str | Path | None = None,
 ) -> Config:
     """The configuration of a run; `images` takes the place of the preset's time limit and the other way round."""
     overrides: dict[str, Any] = {} if seed is None else {"seed": seed}
     if foreground is not None:
         overrides["data.foreground"] = foreground
+    if roi is not None:
+        overrides["data.roi"] = str(roi)
     if images is not None:
         overrides |= {"training.images": images, "training.max_seconds": max_time}
     elif max_time is not None:
@@ -155,26 +164,48 @@ def resolve_run(
 
 
 def finish(
-    folder: Path, session: Session, config: Config, good: GoodPictures, origin: Origin, false_alarms: float = 0.01
+    folder: Path,
+    session: Session,
+    config: Config,
+    good: GoodPictures,
+    origin: Origin,
+    false_alarms: float = 0.01,
+    sure: float | None = None,
 ) -> None:
     """Export, calibrate with scores from the very file that will judge, and write the bundle, whole or not at all."""
     detector: Detector = build_detector(config).eval()
     detector.load_state_dict(load_file(session.weights))
     onnx = folder / "model.onnx"
     to_onnx(detector, onnx)
-    uncalibrated = Bundle(folder, __version__, config, origin, None, "")
+    uncalibrated = Bundle(folder, __version__, config, origin, None, "", good.roi)
     inspector = Inspector(uncalibrated, OnnxBackend(onnx))
-    seen = zip(good.calibration.pictures, good.calibration.views, strict=True)
-    scores = [inspector.outcome_of(picture, view).image_score for picture, view in seen]
+    seen = list(zip(good.calibration.pictures, good.calibration.views, strict=True))
+    outcomes = [inspector.outcome_of(picture, view) for picture, view in seen]
+    rows = [inspector.conditions(*one, outcome) for one, outcome in zip(seen, outcomes, strict=True)]
     write_bundle(
         folder / "bundle",
         config=config,
         origin=origin,
-        calibration=calibrate(scores, false_alarms),
+        calibration=calibrate(
+            [outcome.image_score for outcome in outcomes],
+            false_alarms,
+            sure=sure,
+            peaks=[float(outcome.anomaly_map.max()) for outcome in outcomes],
+            sessions=labels(good.calibration.samples, "session"),
+            conditions={name: [row[name] for row in rows] for name in CONDITIONS},
+            artifact=file_hash(onnx),
+        ),
         weights=session.weights,
         onnx=onnx,
+        neighbours=_neighbours(good),
+        roi=good.roi,
     )
     onnx.unlink()
+
+
+def _neighbours(good: GoodPictures) -> str:
+    names = [sample.path.name for sample in good.training.samples]
+    return Neighbours.choose(names, good.training.pictures).to_text()
 
 
 def make_origin(
@@ -215,7 +246,8 @@ def _opening(good: GoodPictures, config: Config, fabric: Fabric, real: RealDefec
     few = f" Real defects that train too: {real.count}, {real.outlined} with a mask." if real.count else ""
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
-        f"the weights, {len(good.calibration.samples)} for the threshold{held}; foreground: {good.kind}. "
+        f"the weights, {len(good.calibration.samples)} for the threshold{held}; "
+        f"foreground: {good.kind} ({good.reason}). "
         f"Preset {config.preset} at {config.data.size[0]} x {config.data.size[1]}, {limit}, "
         f"{fabric.world_size} x {fabric.device.type}.{few}"
     )

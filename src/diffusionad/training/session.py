@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from diffusionad.assembly import build_detector, build_pairs
 from diffusionad.config import Config, NormalitySettings, TrainingSettings
+from diffusionad.data import resize
 from diffusionad.detector import Detector
 from diffusionad.errors import InterruptedRun
 from diffusionad.files import file_hash, write_json
@@ -24,7 +25,7 @@ from diffusionad.training.machine import lay_out
 from diffusionad.training.real import NO_DEFECTS, RealDefects
 from diffusionad.training.state import Averaged, Progress, load_state, save_state, save_weights
 from diffusionad.training.step import TrainingStep
-from diffusionad.training.strip import write_strip
+from diffusionad.training.strip import with_foreground, write_strip
 from diffusionad.training.validation import HeldOut, Score
 from diffusionad.training.watch import Line, StopSignal, TrainingWatch
 
@@ -110,6 +111,7 @@ class Session:
                 stop=lambda: stop.asked,
                 leads=self._fabric.is_global_zero,
             )
+            self._watch.event(images=progress.images, foreground=self._good.kind, reason=self._good.reason)
             done = run(
                 self._fabric,
                 step,
@@ -157,7 +159,14 @@ class Session:
         if self._fabric.is_global_zero:
             self._candidate.load_state_dict(self._averaged.tensors)
             path = self._folder / "strips" / f"{self.progress.images:08d}.png"
-            write_strip(path, self._candidate, self._held_out.shown, self._fabric.device)
+            chosen, shown = self._good.validation, self._held_out.shown
+            foregrounds = {
+                index: with_foreground(
+                    resize(chosen.pictures[index], self._config.data.size), chosen.foregrounds[index]
+                )
+                for index in shown.indices  # of tiles, the whole picture small
+            }
+            write_strip(path, self._candidate, shown, self._fabric.device, foregrounds, self._good.kind)
 
     def _validate(self) -> None:
         """Score the averaged weights on held-out pictures with planted defects; keep them when they are the best."""

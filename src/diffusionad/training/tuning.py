@@ -10,7 +10,7 @@ from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.config import Config
 from diffusionad.errors import DataError
 from diffusionad.files import file_hash
-from diffusionad.structures import Confirmed, Sample
+from diffusionad.structures import Sample
 from diffusionad.training.data import GoodPictures, read_good_pictures
 from diffusionad.training.machine import open_fabric
 from diffusionad.training.real import NO_DEFECTS, read_real_defects
@@ -31,7 +31,7 @@ def fine_tune(
     *,
     layout: str,
     category: str | None,
-    confirmed: Confirmed,
+    good: Sequence[Path],
     defects: Sequence[Sample],
     max_time: float | None,
     images: int | None,
@@ -48,7 +48,7 @@ def fine_tune(
         data: the data set it was trained on; its split is that of the first training.
         out: folder of this run.
         layout, category: how to read `data`.
-        confirmed: good pictures that are added.
+        good: good pictures that are added; they only train.
         defects: defective pictures that are added.
         max_time: seconds. images: images to see instead, repeatable to the bit.
         device: auto, cpu or cuda.
@@ -58,20 +58,20 @@ def fine_tune(
         DataError: `data` is not what the bundle was trained on.
         InterruptedRun, TrainingError, ResourceError: as `train`.
     """
-    config = _gently(bundle.config, max_time, images)
-    good = read_good_pictures(data, config, layout, category, spill=out / "cache", confirmed=confirmed)
-    _check_origin(bundle, good, confirmed, data)
-    real = read_real_defects(defects, config) if defects else NO_DEFECTS
+    config = _gently(bundle, max_time, images)
+    pictures = read_good_pictures(data, config, layout, category, spill=out / "cache", added=good)
+    _check_origin(bundle, pictures, good, data)
+    real = read_real_defects(defects, config, pictures.roi) if defects else NO_DEFECTS
     fabric = open_fabric(device, 1, 1, config.training)
     with alone(out, fabric):
         line(
-            f"Fine-tuning {bundle.key} on {len(good.training.samples)} good pictures, {len(confirmed.training)} of "
-            f"them confirmed by operators, and {real.count} real defects, {real.outlined} with a mask.",
+            f"Fine-tuning {bundle.key} on {len(pictures.training.samples)} good pictures, {len(good)} of them from "
+            f"operators, and {real.count} real defects, {real.outlined} with a mask.",
             False,
         )
-        session = Session(fabric, out, config, good, [], line, real, bundle.weights)
+        session = Session(fabric, out, config, pictures, [], line, real, bundle.weights)
         score, progress = session.fit(), session.progress
-        new, old = make_origin(data, good, real, progress, score, str(fabric.device)), bundle.origin
+        new, old = make_origin(data, pictures, real, progress, score, str(fabric.device)), bundle.origin
         origin = replace(
             new,
             data=old.data,
@@ -81,27 +81,35 @@ def fine_tune(
             hashes=tuple(sorted({*old.hashes, *new.hashes})),
             real_defects=len({*old.hashes, *real.hashes}) - len(old.hashes) + old.real_defects,
         )
-        requested = bundle.calibration.requested if bundle.calibration else 0.01
-        finish(out, session, bundle.config, good, origin, requested)
+        asked = bundle.calibration
+        share, sure = (asked.requested, asked.sure) if asked else (0.01, None)
+        finish(out, session, bundle.config, pictures, origin, share, sure)
     made = load_bundle(out / "bundle")
-    warnings = (*run_warnings(good, made), *real.warnings)
-    return TrainedRun(out, made, score, progress.images, progress.seconds, warnings, tuple(good.unreadable))
+    warnings = (*run_warnings(pictures, made), *real.warnings)
+    return TrainedRun(out, made, score, progress.images, progress.seconds, warnings, tuple(pictures.unreadable))
 
 
-def _gently(config: Config, max_time: float | None, images: int | None) -> Config:
-    training = config.training
+def _gently(bundle: Bundle, max_time: float | None, images: int | None) -> Config:
+    """The bundle's settings with a budget and gentler rates; its region of interest is the one it holds."""
+    config, training = bundle.config, bundle.config.training
+    roi = str(bundle.folder / "roi.png") if bundle.roi is not None else None
     limits = {"images": images, "max_seconds": None if images else max_time}
     rates = {
         "denoiser_rate": training.denoiser_rate * GENTLER,
         "segmenter_rate": training.segmenter_rate * GENTLER,
     }
-    return config.model_copy(update={"training": training.model_copy(update=limits | rates)})
+    return config.model_copy(
+        update={
+            "training": training.model_copy(update=limits | rates),
+            "data": config.data.model_copy(update={"roi": roi}),
+        }
+    )
 
 
-def _check_origin(bundle: Bundle, good: GoodPictures, confirmed: Confirmed, data: Path) -> None:
+def _check_origin(bundle: Bundle, pictures: GoodPictures, added: Sequence[Path], data: Path) -> None:
     """The pictures of the data set that train now are those that trained then."""
-    added = {file_hash(path)[:16] for path in confirmed.training}
-    strange = set(good.hashes) - set(bundle.origin.hashes) - added
+    known = {*bundle.origin.hashes, *(file_hash(path)[:16] for path in added)}
+    strange = set(pictures.hashes) - known
     if strange:
         raise DataError(
             f"{len(strange)} of the pictures of {str(data)!r} that would train were not among those that trained the "

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta
 
-from diffusionad.calibration import Calibration, calibrate, from_json
+from diffusionad.calibration import Calibration, calibrate, from_json, lower_threshold
 from diffusionad.errors import CalibrationError, PictureError
 
 level = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
@@ -191,7 +192,7 @@ def test_stored_must_be_an_object(wrong: object) -> None:
         from_json(wrong)
 
 
-@pytest.mark.parametrize("key", sorted(Calibration.__dataclass_fields__))
+@pytest.mark.parametrize("key", ["rule", "requested", "promised", "needed", "n", "threshold", "scores"])
 def test_a_missing_key_is_named(key: str) -> None:
     content = stored()
     del content[key]
@@ -227,3 +228,126 @@ def test_what_was_changed_is_refused(changes: dict[str, object], said: str) -> N
     assert from_json(stored()).n == 20
     with pytest.raises(CalibrationError, match=said):
         from_json(stored(**changes))
+
+
+def test_stored_before_certainty_groups_and_conditions_came_is_read() -> None:
+    first = {"rule", "requested", "promised", "needed", "n", "threshold", "scores"}
+    assert from_json({key: value for key, value in stored().items() if key in first}) == calibrate(scores_of(20), 0.1)
+
+
+@pytest.mark.parametrize(("n", "share", "sure"), [(60, 0.05, 0.9), (300, 0.02, 0.9), (150, 0.05, 0.8)])
+def test_a_certain_promise_is_broken_as_rarely_as_it_says(n: int, share: float, sure: float) -> None:
+    """Of many calibrations, at most 1 - sure have a threshold above which more than the share of good pictures lies."""
+    rng = np.random.default_rng(n)
+    draws = 1000
+    broken = sum(1 - calibrate(rng.random(n).tolist(), share, sure=sure).threshold > share for _ in range(draws))
+    expected = beta_beyond(n, share, sure)
+    assert expected <= 1 - sure
+    assert broken / draws == pytest.approx(expected, abs=4 * math.sqrt(expected / draws))
+
+
+def beta_beyond(n: int, share: float, sure: float) -> float:
+    """Chance that the share above the threshold, Beta(a, n + 1 - a), is more than asked for."""
+    allowed = round(calibrate(scores_of(n), share, sure=sure).level * (n + 1))
+    return float(beta.sf(share, allowed, n + 1 - allowed))
+
+
+def grouped(**options: object) -> Calibration:
+    rng = np.random.default_rng(1)
+    labels = ["left"] * 60 + ["right"] * 60 + ["new"] * 5
+    scores = np.concatenate([rng.beta(2, 8, 60), rng.beta(4, 4, 60), rng.beta(2, 8, 5)]).tolist()
+    peaks = [score / 2 + 0.5 for score in scores]
+    return calibrate(scores, 0.05, sure=0.9, peaks=peaks, group_by="camera", groups=labels, **options)
+
+
+def test_each_group_has_its_threshold_and_small_ones_are_named_and_pooled() -> None:
+    calibration = grouped()
+    assert set(calibration.groups) == {"left", "right"}
+    assert calibration.pooled == ("new",)
+    assert calibration.of("left").threshold < calibration.of("right").threshold
+    assert calibration.of("new") is calibration.of("never seen") is calibration.of(None) is calibration
+    assert calibration.of("left").promised <= 0.05
+    between = (calibration.of("left").threshold + calibration.of("right").threshold) / 2
+    assert (calibration.judge(between, "left"), calibration.judge(between, "right")) == ("anomalous", "good")
+    assert calibration.p_value(between, "left") < calibration.p_value(between, "right")
+    assert "'left', 'right'" in calibration.sentence()
+    assert "the threshold of all pictures holds for: 'new'" in calibration.sentence()
+
+
+def test_a_group_is_calibrated_by_its_pictures_alone() -> None:
+    calibration = grouped()
+    rng = np.random.default_rng(1)
+    assert calibration.of("left") == calibrate(
+        (left := rng.beta(2, 8, 60)).tolist(), 0.05, sure=0.9, peaks=(left / 2 + 0.5).tolist()
+    )
+
+
+def test_the_region_p_value_is_valid_for_any_region_of_a_good_picture() -> None:
+    """However many regions a good picture has, one of them is called rare no more often than promised."""
+    rng = np.random.default_rng(0)
+    draws, rare = 4000, 0
+    for _ in range(draws):
+        counts = rng.integers(1, 12, 21)  # pictures with one to eleven regions
+        peaks = [rng.random(count).tolist() for count in counts]
+        calibration = calibrate(scores_of(20), 0.1, peaks=[max(one) for one in peaks[:20]])
+        values = [calibration.region_p_value(peak) for peak in peaks[20]]
+        rare += min(value for value in values if value is not None) <= 2 / 21
+    assert rare / draws == pytest.approx(2 / 21, abs=4 * math.sqrt(0.1 / draws))
+    assert calibrate(scores_of(20)).region_p_value(0.5) is None
+
+
+def test_columns_follow_the_order_of_the_scores_and_survive_storage() -> None:
+    lower = lower_threshold([0.5 + number / 200 for number in range(60)], 0.1)
+    calibration = grouped(lower=lower, artifact="ab" * 32, held_back=[0.3, 0.1])
+    scores = [0.4, 0.1, 0.3, 0.2]
+    plain = calibrate(
+        scores, 0.3, peaks=[4, 1, 3, 2], sessions=["d", "a", "c", "b"], conditions={"focus": [40, 10, 30, 20]}
+    )
+    assert plain.peaks == (1, 2, 3, 4)
+    assert plain.sessions == ("a", "b", "c", "d")
+    assert plain.conditions == {"focus": (10, 20, 30, 40)}
+    for one in (calibration, plain):
+        assert from_json(json.loads(json.dumps(one.to_json(), allow_nan=False))) == one
+    assert calibration.held_back == (0.1, 0.3)
+
+
+def changed_group(content: dict[str, object], **changes: object) -> dict[str, object]:
+    groups = content["groups"]
+    assert isinstance(groups, dict)
+    return {**content, "groups": {**groups, "left": {**groups["left"], **changes}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (changed_group(grouped().to_json(), threshold=0.0), "threshold = 0.0"),
+        ({**grouped().to_json(), "group_by": None}, "does not say of what"),
+        ({**grouped().to_json(), "peaks": [0.1]}, "give one for each"),
+        ({**grouped().to_json(), "sure": 0.8}, "promised"),
+        ({**grouped().to_json(), "sure": "0.9"}, "certainty must be a number"),
+        ({**grouped().to_json(), "artifact": 7}, "artifact"),
+        ({**grouped().to_json(), "sessions": [1] * 125}, "list of texts"),
+        ({**grouped().to_json(), "lower": {"source": "defects"}}, "lower threshold lacks"),
+        (
+            {**stored(), "groups": {"x": calibrate([9.0 + i for i in range(20)], 0.1).to_json()}, "group_by": "camera"},
+            "the whole lacks",
+        ),
+    ],
+)
+def test_changed_groups_and_columns_are_refused(content: dict[str, object], said: str) -> None:
+    with pytest.raises(CalibrationError, match=said):
+        from_json(content)
+
+
+@pytest.mark.parametrize("sure", [0.0, 1.0, 1.5, math.nan])
+def test_a_certainty_that_cannot_be(sure: float) -> None:
+    with pytest.raises(CalibrationError, match="certainty lies between 0 and 1"):
+        calibrate(scores_of(20), 0.1, sure=sure)
+
+
+def test_one_session_is_told_and_what_a_certain_promise_says() -> None:
+    said = calibrate(scores_of(50), 0.05, sure=0.9, sessions=["monday"] * 50).sentence()
+    assert "90 % sure that at most 1 in 22 good pictures is called anomalous" in said
+    assert "All are of one session ('monday'): nothing is promised for others." in said
+    few = calibrate(scores_of(40), 0.01, sure=0.9).sentence()
+    assert "For 1 in 100, calibrate with 230 pictures (190 more)." in few
