@@ -149,9 +149,8 @@ def install_bundle(bundle: Bundle, folder: Path) -> Bundle:
     """Copy a bundle to `folder`, byte by byte, whole or not at all; what was there goes. Raises ResourceError."""
     source = bundle.folder.resolve()
     with _Replacement(folder) as made:
-        for path in sorted(source.iterdir()):
-            if path.is_file():
-                shutil.copyfile(path, made / path.name)
+        for name in (*_CONTENT, *_present(source), "manifest.json"):
+            shutil.copyfile(source / name, made / name)
     return load_bundle(folder)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from diffusionad.conditions import CONDITIONS
 from diffusionad.config import Config, resolve
 from diffusionad.data import labels
 from diffusionad.detector import Detector
-from diffusionad.errors import BundleError, UsageError
+from diffusionad.errors import BundleError
 from diffusionad.export import to_onnx
-from diffusionad.files import file_hash, refused
+from diffusionad.files import alone_in, file_hash
 from diffusionad.inspector import Inspector, OnnxBackend
 from diffusionad.neighbours import Neighbours
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
@@ -267,20 +266,9 @@ def run_warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
 
 @contextmanager
 def alone(folder: Path, fabric: Fabric) -> Iterator[None]:
-    """One run at a time in a folder; the lock goes with the process, however it ends."""
+    """One run at a time in a folder: its first process holds it."""
     if not fabric.is_global_zero:
         yield
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = (folder / ".lock").open("w")
-    except OSError as error:
-        raise refused(folder, error) from error
-    with held as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"Another process trains into {folder}: wait for it, or give another --out folder."
-            ) from None
+    with alone_in(folder, f"Another process trains into {folder}: wait for it, or give another --out folder."):
         yield
