@@ -8,8 +8,9 @@ from pathlib import Path
 
 from diffusionad.bundle import Bundle
 from diffusionad.data import find_samples
-from diffusionad.errors import DataError, UsageError
+from diffusionad.errors import DataError, PictureError, UsageError
 from diffusionad.feedback.journal import Journal
+from diffusionad.feedback.table import look
 from diffusionad.files import file_hash
 from diffusionad.structures import Sample
 
@@ -41,13 +42,14 @@ def place_of(
     Args:
         journal: held by this process alone.
         data: data set the bundle was trained on; None: as last time.
-        frozen: data set whose test pictures are the frozen set; None: as last time, at first `data`.
+        frozen: data set whose test pictures are the frozen set; None: as last time, at first those of `data`.
         layout, category: how to read `data`.
         by: who asks.
 
     Raises:
         UsageError: no data set is known yet.
-        DataError: the frozen set has no good or no defective picture, or a picture of it is gone or changed.
+        DataError: the frozen set has no good or no defective picture, or a picture of it cannot be read, is gone or was
+            changed.
     """
     known = journal.of("place")[-1:]
     if not known and data is None:
@@ -55,15 +57,15 @@ def place_of(
             "Give --data, the data set this bundle was trained on: fine-tuning goes on with its good pictures. "
             "It is remembered."
         )
-    place = dict(known[0]["place"]) if known else {}
+    place = dict(known[0]["place"]) if known else {"frozen": None}
     if data is not None:
         place |= {"data": str(data.resolve()), "layout": layout, "category": category}
-    if frozen is not None or "frozen" not in place:
-        place["frozen"] = str(frozen.resolve()) if frozen else place["data"]
+    if frozen is not None:
+        place["frozen"] = str(frozen.resolve())
     samples = find_samples(Path(place["data"]), place["layout"], place["category"])
-    apart = place["frozen"] != place["data"]
-    tests = find_samples(Path(place["frozen"]), "auto", place["category"]) if apart else samples
-    chosen = _frozen(journal, _tests(tests, journal.bundle, place["frozen"]), place["frozen"], by)
+    apart, root = place["frozen"], place["frozen"] or place["data"]
+    tests = find_samples(Path(apart), "auto", place["category"]) if apart else samples
+    chosen = _frozen(journal, _tests(tests, journal.bundle, root), root, by)
     if not known or place != known[0]["place"]:
         journal.record({"event": "place", "by": by, "place": place})
     return Place(tuple(samples), Path(place["data"]), place["layout"], place["category"], chosen)
@@ -73,7 +75,7 @@ def _frozen(journal: Journal, found: dict[str, Sample], root: str, by: str) -> d
     """Those of the test pictures that were frozen, which all must be there; the first time all of them."""
     fixed = journal.of("frozen")
     if not fixed:
-        _check_both_kinds(list(found.values()), root)
+        _check_judgeable(list(found.values()), journal.bundle, root)
         journal.record({"event": "frozen", "by": by, "pictures": {name: one.defect for name, one in found.items()}})
         return found
     pictures: dict[str, str] = fixed[0]["pictures"]
@@ -105,7 +107,8 @@ def _tests(samples: Sequence[Sample], bundle: Bundle, root: str) -> dict[str, Sa
     return found
 
 
-def _check_both_kinds(samples: Sequence[Sample], root: str) -> None:
+def _check_judgeable(samples: Sequence[Sample], bundle: Bundle, root: str) -> None:
+    """Before they are frozen: there are good and defective pictures, and all can be read."""
     good = sum(sample.is_good for sample in samples)
     for count, what in ((good, "good"), (len(samples) - good, "defective")):
         if not count:
@@ -114,3 +117,11 @@ def _check_both_kinds(samples: Sequence[Sample], root: str) -> None:
                 "candidate does to them: give --frozen, a data set with good and defective test pictures.",
                 code="feedback.no_gate",
             )
+    for sample in samples:
+        try:
+            look(sample.path, bundle)
+        except PictureError as error:
+            raise DataError(
+                f"A test picture for the frozen set cannot be judged: {error} Mend it, or take it out of {root!r}.",
+                code="feedback.unreadable",
+            ) from None

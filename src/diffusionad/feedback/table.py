@@ -7,10 +7,11 @@ from pathlib import Path
 
 from diffusionad.bundle import Bundle
 from diffusionad.data import Framing, read_mask, see, table_rows
+from diffusionad.data.seeing import Seen
 from diffusionad.errors import DataError, PictureError
 from diffusionad.files import file_hash
 
-__all__ = ["COLUMNS", "Remark", "read_table"]
+__all__ = ["COLUMNS", "Remark", "look", "read_table"]
 
 COLUMNS = ("path", "verdict", "mask", "by", "note")
 """Known columns; path and verdict must be there."""
@@ -84,11 +85,16 @@ def _remark(folder: Path, values: dict[str, str], bundle: Bundle, by: str, where
             f"{where}, names the picture {values['path']!r}, which is not there; paths count from the table's folder.",
             code="feedback.missing",
         )
-    data = bundle.config.data
     try:
-        seen = see(path, Framing(data.fit, data.size, data.tile, data.overlap, bundle.roi), data.channels)
+        seen = look(path, bundle)
     except PictureError as error:
         raise DataError(f"{where}: {error}", code="feedback.unreadable") from None
     if mask is not None and not read_mask(mask, seen.view.native, picture=path).any():
         raise DataError(f"{where}: the mask {str(mask)!r} marks nothing.", code="feedback.mask")
     return Remark(path, file_hash(path), verdict, values["by"] or by, mask, values["note"], where)
+
+
+def look(path: Path, bundle: Bundle) -> Seen:
+    """A picture as the networks of a bundle see it. Raises PictureError."""
+    data = bundle.config.data
+    return see(path, Framing(data.fit, data.size, data.tile, data.overlap, bundle.roi), data.channels)
