@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from diffusionad.bundle import Bundle
 from diffusionad.data import find_samples
@@ -57,7 +58,7 @@ def place_of(
             "Give --data, the data set this bundle was trained on: fine-tuning goes on with its good pictures. "
             "It is remembered."
         )
-    place = dict(known[0]["place"]) if known else {"frozen": None}
+    place: dict[str, Any] = dict(known[0]["place"]) if known else {"frozen": None}
     if data is not None:
         place |= {"data": str(data.resolve()), "layout": layout, "category": category}
     if frozen is not None:
