@@ -226,9 +226,7 @@ def _true_mask(sample: Sample, view: View) -> BoolMap | None:
 
 
 def _unseen(samples: list[Sample], origin: Origin) -> tuple[list[Sample], int]:
-    """The samples that did not train, and how many did. Only bundles that real defects trained are in doubt."""
-    if not origin.real_defects:
-        return samples, 0
+    """The samples that did not train, and how many did."""
     seen = set(origin.hashes)
     kept = [s for s in samples if not s.path.is_file() or file_hash(s.path)[:16] not in seen]
     return kept, len(samples) - len(kept)

@@ -141,6 +141,7 @@ def test_the_command_promotes_tells_and_rolls_back(
     assert Path(done["report"]).is_file()
     code, out, _ = call(capsys, "feedback", bundle)
     assert code == 0
+    assert out.count(done["reasons"][0]) == 1
     for said in ("good0.png is good (looks fine)", "12 pictures only measure", "by Ada", *done["reasons"]):
         assert said in out
     code, _, err = call(capsys, *words)
@@ -315,6 +316,8 @@ def test_what_else_cannot_be(
     with pytest.raises(DataError, match="were not among those that trained the bundle") as caught:
         fine_tune(old, strange, tmp_path / "out", defects=[], line=lambda text, _: None, **budget)
     assert caught.value.code == "feedback.other_data"
+    with pytest.raises(UsageError, match="0 images are none"):
+        fine_tune(old, data, tmp_path / "out", defects=[], line=lambda text, _: None, **budget | {"images": 0})
     calibration = bundle / "calibration.json"
     calibration.write_text("{}")
     manifest = json.loads((bundle / "manifest.json").read_text())

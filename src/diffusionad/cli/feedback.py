@@ -130,7 +130,7 @@ def _show_journal(screen: Screen, journal: Journal) -> int:
     screen.say(f"In use: {journal.bundle.key}. Data version: {journal.version or 'none'}.")
     for event in journal.events:
         screen.say(f"  {event['at']}  {event['event']:<12}  by {event['by']:<12}  {_sentence(event)}".rstrip())
-        for reason in event.get("reasons", ()):
+        for reason in event.get("reasons", ()) if event["event"] != "switching" else ():
             screen.say(f"      {reason}")
     screen.result({"in_use": journal.bundle.key, "version": journal.version, "events": journal.events})
     return 0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.config import Config
-from diffusionad.errors import DataError
+from diffusionad.errors import DataError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.structures import Sample
 from diffusionad.training.data import GoodPictures, read_good_pictures
 from diffusionad.training.machine import open_fabric
-from diffusionad.training.real import NO_DEFECTS, read_real_defects
+from diffusionad.training.real import NO_DEFECTS, RealDefects, read_real_defects
 from diffusionad.training.runs import TrainedRun, alone, finish, make_origin, run_warnings
 from diffusionad.training.session import Session
 from diffusionad.training.watch import Line
@@ -55,20 +55,19 @@ def fine_tune(
         line: shows a line of text.
 
     Raises:
+        UsageError: no images at all.
         DataError: `data` is not what the bundle was trained on.
         InterruptedRun, TrainingError, ResourceError: as `train`.
     """
+    if images is not None and images < 1:
+        raise UsageError(f"{images} images are none: fine-tune on 1 or more.")
     config = _gently(bundle, max_time, images)
     pictures = read_good_pictures(data, config, layout, category, spill=out / "cache", added=good)
     _check_origin(bundle, pictures, good, data)
     real = read_real_defects(defects, config, pictures.roi) if defects else NO_DEFECTS
     fabric = open_fabric(device, 1, 1, config.training)
     with alone(out, fabric):
-        line(
-            f"Fine-tuning {bundle.key} on {len(pictures.training.samples)} good pictures, {len(good)} of them from "
-            f"operators, and {real.count} real defects, {real.outlined} with a mask.",
-            False,
-        )
+        line(_opening(bundle, config, pictures, good, real), False)
         session = Session(fabric, out, config, pictures, [], line, real, bundle.weights)
         score, progress = session.fit(), session.progress
         new, old = make_origin(data, pictures, real, progress, score, str(fabric.device)), bundle.origin
@@ -87,6 +86,15 @@ def fine_tune(
     made = load_bundle(out / "bundle")
     warnings = (*run_warnings(pictures, made), *real.warnings)
     return TrainedRun(out, made, score, progress.images, progress.seconds, warnings, tuple(pictures.unreadable))
+
+
+def _opening(bundle: Bundle, config: Config, pictures: GoodPictures, added: Sequence[Path], real: RealDefects) -> str:
+    training = config.training
+    limit = f"{training.images} images" if training.images else f"{training.max_seconds:.0f} s"
+    return (
+        f"Fine-tuning {bundle.key} for {limit} on {len(pictures.training.samples)} good pictures, {len(added)} of them "
+        f"from operators, and {real.count} real defects, {real.outlined} with a mask."
+    )
 
 
 def _gently(bundle: Bundle, max_time: float | None, images: int | None) -> Config:
