@@ -75,3 +75,17 @@ def test_draws_that_cannot_be_are_refused(trained: Path) -> None:
         Inspector.load(trained / "bundle", draws=0)
     with pytest.raises(UsageError, match="onnx only"):
         Inspector.load(trained / "bundle", "torch", draws=2)
+
+
+@pytest.mark.parametrize(
+    "setting", ["diffusion.noise=simplex", "diffusion.reconstruction=one-step", "networks=segmenter"]
+)
+def test_several_draws_are_of_gaussian_noise_to_norm_only(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    bundle = Inspector.load(trained / "bundle").bundle
+    other = replace(bundle, config=resolve("tiny", settings=[*SMALL, setting]))
+    monkeypatch.setattr("diffusionad.inspector.load_bundle", lambda folder: other)
+    assert Inspector.load(trained / "bundle", draws=1).bundle is other
+    with pytest.raises(UsageError, match=setting.rpartition(".")[2]):
+        Inspector.load(trained / "bundle", draws=2)

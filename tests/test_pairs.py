@@ -67,6 +67,7 @@ def test_a_batch_is_its_smaller_batches_laid_together(foreground: BoolMap | None
     for name, axis in WHERE.items():
         pieces = np.concatenate([getattr(first, name), getattr(second, name)], axis=axis)
         np.testing.assert_array_equal(getattr(whole, name), pieces, err_msg=name)
+    assert whole.judged == (*first.judged, *second.judged)
 
 
 def test_the_seed_decides_everything_drawn() -> None:

@@ -121,12 +121,15 @@ def test_a_map_that_comes_in_parts_has_the_score_and_the_regions_of_the_whole(
     anomaly_map: np.ndarray, threshold: float, cuts: list[int], data: st.DataObject
 ) -> None:
     size, top_k = anomaly_map.shape, data.draw(st.integers(1, anomaly_map.size))
-    running, finder = RunningScore(top_k), RegionFinder(threshold, size, (30, 50))
+    running, least = RunningScore(top_k), RunningScore(top_k, least=True)
+    finder = RegionFinder(threshold, size, (30, 50))
     edges = sorted({0, size[0], *(cut for cut in cuts if cut < size[0])})
     for first, end in pairwise(edges):
         running.add(anomaly_map[first:end])
+        least.add(anomaly_map[first:end])
         finder.add(anomaly_map[first:end])
     assert running.score() == image_score(anomaly_map, top_k)
+    assert least.score() == image_score(anomaly_map, top_k, least=True)
     whole = find_regions(anomaly_map, threshold, (30, 50))
     assert finder.regions() == whole
     for most in (1, 3):

@@ -17,7 +17,7 @@ from diffusionad.evaluation import evaluate
 from diffusionad.prediction import predict
 from diffusionad.report.pictures import to_display
 from diffusionad.synthesis.defects import DEFECTS
-from diffusionad.synthesis.operations import OPERATIONS, augment
+from diffusionad.synthesis.operations import OPERATIONS, Recipe, augment
 from diffusionad.synthesis.textures import Textures
 from diffusionad.tensors import to_image
 
@@ -149,7 +149,7 @@ def test_defects_of_every_kind_have_the_channels_of_the_picture(kind: str, chann
 def test_operations_change_every_light_alike() -> None:
     grey = np.random.default_rng(4).integers(0, 256, (24, 24, 1), dtype=np.uint8)
     for operations in (1, 3, len(OPERATIONS)):
-        changed = augment(np.random.default_rng(5), np.repeat(grey, 5, axis=2), operations)
+        changed = augment(np.random.default_rng(5), np.repeat(grey, 5, axis=2), Recipe(count=operations))
         assert changed.shape == (24, 24, 5)
         assert (changed == changed[..., :1]).all()
 

@@ -11,57 +11,103 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from diffusionad.config import Config
-from diffusionad.detector import Detector
-from diffusionad.diffusion import Schedule
-from diffusionad.networks import Denoiser, Segmenter
+from diffusionad.detector import Detector, Restoring
+from diffusionad.diffusion import NoiseField, Schedule, steps_down
+from diffusionad.networks import Autoencoder, Denoiser, Segmenter
 from diffusionad.normality import Normality
 from diffusionad.pairs import PairMaker
-from diffusionad.rng import Stream, fixed_noise
-from diffusionad.scoring import top_k_for
+from diffusionad.rng import Draw, Stream, fixed_noise, normal
+from diffusionad.scoring import pixels_for
 from diffusionad.structures import BoolMap, FloatMap, Image, Picture
-from diffusionad.synthesis import RealDefect, Synthesizer, Textures
+from diffusionad.synthesis import RealDefect, Recipe, Synthesizer, Textures
 
 __all__ = ["TorchBackend", "build_detector", "build_pairs"]
 
 
 def build_detector(config: Config) -> Detector:
-    """Both networks with weights drawn from the seed, and the fixed noise of inference."""
-    denoiser, segmenter, diffusion = config.denoiser, config.segmenter, config.diffusion
+    """The networks with weights drawn from the seed, and the fixed noise of inference."""
+    diffusion = config.diffusion
+    top_k, least = pixels_for(config.data.size, config.score, config.top_k, config.percentile)
+    noise = fixed_noise(
+        config.seed, config.channels, config.data.size, count=_noises(config), make=_noise_maker(config)
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Detector(
-            Denoiser(
-                channels=config.channels,
-                width=denoiser.width,
-                multipliers=denoiser.multipliers,
-                blocks=denoiser.blocks,
-                attention_levels=denoiser.attention_levels,
-                heads=denoiser.heads,
-                patch=denoiser.patch,
-                embedding=denoiser.embedding,
-                groups=denoiser.groups,
+            _restorer(config),
+            _segmenter(config),
+            Schedule(diffusion.steps, diffusion.beta_start, diffusion.beta_end, diffusion.schedule),
+            restoring=Restoring(
+                diffusion.reconstruction,
+                diffusion.prediction,
+                diffusion.t_averaged,
+                diffusion.stride,
+                diffusion.sampler,
             ),
-            Segmenter(
-                inputs=config.channels * (3 if segmenter.difference else 2),
-                widths=segmenter.widths,
-                patch=segmenter.patch,
-                norm=segmenter.norm,
-            ),
-            Schedule(diffusion.steps, diffusion.beta_start, diffusion.beta_end),
-            prediction=diffusion.prediction,
             t_fine=diffusion.t_fine,
             t_coarse=diffusion.t_coarse,
             guidance_weight=diffusion.guidance_weight,
-            noise=torch.from_numpy(fixed_noise(config.seed, config.channels, config.data.size)),
-            difference=segmenter.difference,
-            top_k=top_k_for(config.data.size, config.top_k),
+            noise=torch.from_numpy(noise),
+            difference=config.segmenter.difference,
+            difference_map=config.difference_map,
+            top_k=top_k,
+            least=least,
             normality=_normality(config),
         )
+
+
+def _restorer(config: Config) -> Denoiser | Autoencoder | None:
+    """What makes the reconstruction; the autoencoder has the widths of the denoiser whose place it takes."""
+    denoiser = config.denoiser
+    if config.networks == "segmenter":
+        return None
+    if config.networks == "autoencoder+segmenter":
+        widths = [denoiser.width * multiplier for multiplier in denoiser.multipliers]
+        return Autoencoder(channels=config.channels, widths=widths, patch=denoiser.patch, groups=denoiser.groups)
+    return Denoiser(
+        channels=config.channels,
+        width=denoiser.width,
+        multipliers=denoiser.multipliers,
+        blocks=denoiser.blocks,
+        attention_levels=denoiser.attention_levels,
+        heads=denoiser.heads,
+        patch=denoiser.patch,
+        embedding=denoiser.embedding,
+        groups=denoiser.groups,
+    )
+
+
+def _segmenter(config: Config) -> Segmenter | None:
+    segmenter = config.segmenter
+    if config.networks == "denoiser":
+        return None
+    seen = 1 if config.networks == "segmenter" else 3 if segmenter.difference else 2
+    return Segmenter(inputs=config.channels * seen, widths=segmenter.widths, patch=segmenter.patch, norm=segmenter.norm)
 
 
 def _normality(config: Config) -> Normality | None:
     widths = config.normality.widths
     return Normality(config.channels, config.data.size, widths, pooled=config.pooled) if widths else None
+
+
+def _noises(config: Config) -> int:
+    """How many noise images inference needs."""
+    diffusion = config.diffusion
+    if diffusion.reconstruction == "averaged":
+        return max(2, len(diffusion.t_averaged))
+    if diffusion.reconstruction == "iterative" and diffusion.sampler == "ddpm":
+        return max(2, 1 + len(steps_down(diffusion.t_fine, diffusion.stride)))
+    return 2
+
+
+def _noise_maker(config: Config) -> Draw:
+    """What draws the noise."""
+    diffusion = config.diffusion
+    if diffusion.noise == "gaussian":
+        return normal
+    return NoiseField(
+        diffusion.noise, config.data.size, diffusion.octaves, diffusion.persistence, diffusion.noise_cells
+    )
 
 
 def build_pairs(
@@ -81,7 +127,12 @@ def build_pairs(
     return PairMaker(
         pictures,
         foregrounds,
-        Synthesizer(Textures(textures), synthesis.kinds, synthesis.normal_share),
+        Synthesizer(
+            Textures(textures, Recipe(synthesis.operations, synthesis.operation_count, synthesis.grid)),
+            synthesis.kinds,
+            synthesis.normal_share,
+            rearranges_textures=synthesis.rearrange_textures,
+        ),
         seed=config.seed,
         anomalous_share=synthesis.anomalous_share if training else 0.5,
         shift=config.data.shift if training and not tiled else 0.0,  # tiles lie anywhere as it is
@@ -91,6 +142,7 @@ def build_pairs(
         real=real if training else (),
         shown_share=synthesis.shown_share,
         pasted_share=synthesis.pasted_share,
+        draw=_noise_maker(config),
         tile=config.data.size if tiled else None,
     )
 

@@ -1,65 +1,119 @@
-"""The detector: both networks, normality and the fixed noise, from an image to a map (METHOD: Fig. 3 of the paper)."""
+"""The detector: networks, normality and the fixed noise, from an image to a map (METHOD: Fig. 3 of the paper)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from diffusionad.diffusion import Reconstruction, Schedule, reconstruct
+from diffusionad.differences import DIFFERENCES
+from diffusionad.diffusion import Reconstruction, Sampler, Schedule, iterate, one_step, reconstruct
 from diffusionad.diffusion.reconstruct import Prediction
+from diffusionad.networks import Autoencoder
 from diffusionad.normality import Normality
 
-__all__ = ["Detector"]
+__all__ = ["Detector", "Restoring"]
+
+FLOOR = 1e-7
+"""Smallest map value whose odds are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """How inference gets from an image to its reconstruction.
+
+    Attributes:
+        kind: norm-guided (journal version), one-step, averaged (v1: a map for each step), or iterative (AnoDDPM).
+        prediction: what the denoiser's output means.
+        averaged: steps of the averaged kind.
+        stride, sampler: of the iterative kind, which begins at t_fine.
+    """
+
+    kind: Literal["norm-guided", "one-step", "averaged", "iterative"] = "norm-guided"
+    prediction: Prediction = "x0"
+    averaged: tuple[int, ...] = ()
+    stride: int = 1
+    sampler: Sampler = "ddim"
 
 
 class Detector(nn.Module):
     """image [B, C, H, W] in [-1, 1] -> (pred_score [B], anomaly_map [B, H, W], reconstruction [B, C, H, W]).
 
     Args:
-        denoiser: (x_t, t) -> prediction.
-        segmenter: what `compare` shows it -> logits [B, 1, H, W].
+        denoiser: (x_t, t) -> prediction; an `Autoencoder` maps the image to its reconstruction at once; None: there is
+            no reconstruction, the image itself stands in its place.
+        segmenter: what `compare` shows it -> logits [B, 1, H, W]; None: the difference is the map.
         schedule: the noise schedule.
-        prediction: what the denoiser's output means.
-        t_fine, t_coarse: steps of inference.
+        restoring: how inference restores.
+        t_fine, t_coarse: steps of inference; only the norm-guided kind has a coarse one.
         guidance_weight: w of the norm guidance.
-        noise: [2, C, H, W] (fine, coarse), the one noise of inference; it also fixes the working size.
+        noise: [N, C, H, W] (fine, coarse, or what the kind needs), the one noise of inference; it also fixes the
+            working size.
         difference: show the segmenter |image - reconstruction| too.
+        difference_map: a name in `differences.DIFFERENCES`, the map where there is no segmenter.
         top_k: highest map pixels averaged into the score.
-        normality: what residuals usually are at each place; None: the segmenter alone decides (the paper).
+        least: the least of the `top_k` highest pixels is the score, not their mean.
+        normality: what residuals usually are at each place; None: segmenter or difference alone decide (the paper).
     """
 
     noise: Tensor
 
     def __init__(
         self,
-        denoiser: nn.Module,
-        segmenter: nn.Module,
+        denoiser: nn.Module | None,
+        segmenter: nn.Module | None,
         schedule: Schedule,
         *,
-        prediction: Prediction,
+        restoring: Restoring,
         t_fine: int,
         t_coarse: int,
         guidance_weight: float,
         noise: Tensor,
         difference: bool,
+        difference_map: str = "squared",
         top_k: int,
+        least: bool = False,
         normality: Normality | None = None,
     ) -> None:
         super().__init__()
         self.denoiser, self.segmenter, self.schedule = denoiser, segmenter, schedule
-        self.prediction: Prediction = prediction
+        self.restoring = restoring
         self.t_fine, self.t_coarse, self.guidance_weight = t_fine, t_coarse, guidance_weight
-        self.difference, self.top_k = difference, top_k
+        self.difference, self.difference_map = difference, difference_map
+        self.top_k, self.least = top_k, least
         self.normality = normality
         self.register_buffer("noise", noise, persistent=False)
+
+    @property
+    def diffuses(self) -> bool:
+        """Whether there is a denoiser, which noise must be given to."""
+        return self.denoiser is not None and not isinstance(self.denoiser, Autoencoder)
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether there are two noise scales, in training too."""
+        return self.restoring.kind == "norm-guided"
 
     def reconstruct(
         self, image: Tensor, t_fine: Tensor, t_coarse: Tensor, eps_fine: Tensor, eps_coarse: Tensor
     ) -> Reconstruction:
-        """Noise to norm at steps t_fine, t_coarse [B] with the noise given, [B, C, H, W] each."""
+        """Noise to norm at steps t_fine, t_coarse [B] with the noise given, [B, C, H, W] each.
+
+        Where there is one noise scale, only t_fine and eps_fine count; where there is no denoiser, none of them.
+        """
+        if self.denoiser is None:
+            return Reconstruction(image, image, None, image)
+        if not self.diffuses:
+            restored: Tensor = self.denoiser(image).to(image.dtype)
+            return Reconstruction(restored.clamp(-1, 1), restored, None, image)
+        if not self.is_guided:
+            return one_step(self.denoiser, self.restoring.prediction, self.schedule, image, t=t_fine, eps=eps_fine)
         return reconstruct(
             self.denoiser,
-            self.prediction,
+            self.restoring.prediction,
             self.schedule,
             image,
             t_fine=t_fine,
@@ -70,35 +124,96 @@ class Detector(nn.Module):
         )
 
     def compare(self, image: Tensor, reconstruction: Tensor) -> Tensor:
-        """The segmenter's logits [B, 1, H, W] for an image and its reconstruction, [B, C, H, W] each."""
-        shown = [image, reconstruction]
-        if self.difference:
-            shown.append((image - reconstruction).abs())
+        """Logits [B, 1, H, W] for an image and its reconstruction, [B, C, H, W] each: the segmenter's, or the odds of
+        their difference. Without a denoiser the segmenter sees the image alone.
+        """
+        if self.segmenter is None:
+            apart = DIFFERENCES[self.difference_map](image, reconstruction)
+            return torch.logit(apart, FLOOR)[:, None]
+        shown = [image]
+        if self.denoiser is not None:
+            shown.append(reconstruction)
+            if self.difference:
+                shown.append((image - reconstruction).abs())
         logits: Tensor = self.segmenter(torch.cat(shown, dim=1))
         return logits.to(image.dtype)
 
-    @staticmethod
-    def residual(image: Tensor, result: Reconstruction) -> Tensor:
-        """Image less fine reconstruction, [B, C, H, W]; the guided one also lacks the detail of good parts."""
-        return image - result.fine.clamp(-1, 1)
+    def residual(self, image: Tensor, result: Reconstruction) -> Tensor:
+        """Image less fine reconstruction, [B, C, H, W]; the guided one also lacks the detail of good parts.
+
+        Without a denoiser it is the image itself.
+        """
+        if self.denoiser is None:
+            return image
+        # clamped a second time, what is `guided` already would be merged away on export, under a name still in use
+        return image - (result.guided if result.coarse is None else result.fine.clamp(-1, 1))
+
+    def disturbed(self, image: Tensor) -> Tensor:
+        """What the denoiser is first shown of an image [B, C, H, W] at inference; else the image itself."""
+        if not self.diffuses:
+            return image
+        first = self.restoring.averaged[0] if self.restoring.kind == "averaged" else self.t_fine
+        steps = torch.full((image.shape[0],), first, device=image.device)
+        return self.schedule.disturb(image, steps, self.noise[0].expand_as(image))
 
     def reconstruct_fixed(self, image: Tensor) -> Reconstruction:
-        """Noise to norm at the steps and the noise of inference: the same image gives the same result."""
-        steps = torch.ones(image.shape[0], dtype=torch.int64, device=image.device)
-        return self.reconstruct(
-            image,
-            steps * self.t_fine,
-            steps * self.t_coarse,
-            self.noise[0].expand_as(image),
-            self.noise[1].expand_as(image),
-        )
+        """Noise to norm at the steps and the noise of inference: the same image gives the same result.
+
+        Of the averaged kind it is the mean over the steps.
+        """
+        return _mean(self._at_every_step(image), len(image))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Inference at the fixed steps and the fixed noise."""
-        result = self.reconstruct_fixed(image)
-        odds = self.compare(image, result.guided)[:, 0]
+        """Inference at the fixed steps and the fixed noise.
+
+        Paper: Alg. 2; Fig. 3, pipeline
+        """
+        every = self._at_every_step(image)
+        times = len(every.guided) // len(image)
+        result = _mean(every, len(image))
+        odds = _odds_of_mean(self.compare(image.repeat(times, 1, 1, 1), every.guided)[:, 0], len(image))
         if self.normality is not None:
             odds = self.normality.fuse(odds, self.residual(image, result))
         anomaly_map = torch.sigmoid(odds)
-        score = anomaly_map.flatten(1).topk(self.top_k, dim=1).values.mean(dim=1)
+        highest = anomaly_map.flatten(1).topk(self.top_k, dim=1).values
+        score = highest[:, -1] if self.least else highest.mean(dim=1)
         return score, anomaly_map, result.guided
+
+    def _at_every_step(self, image: Tensor) -> Reconstruction:
+        """[N B, C, H, W]: one step after the other of the averaged kind as one batch; N = 1 for all others."""
+        restoring, batch = self.restoring, len(image)
+        if self.diffuses and restoring.kind == "iterative":
+            return iterate(
+                self.denoiser,  # type: ignore[arg-type]  # it diffuses, so it is there
+                restoring.prediction,
+                self.schedule,
+                image,
+                t=self.t_fine,
+                stride=restoring.stride,
+                sampler=restoring.sampler,
+                noise=self.noise,
+            )
+        if self.diffuses and restoring.kind == "averaged":
+            times = len(restoring.averaged)
+            steps = torch.tensor(restoring.averaged, device=image.device).repeat_interleave(batch)
+            eps = self.noise[:times].repeat_interleave(batch, dim=0)
+            return self.reconstruct(image.repeat(times, 1, 1, 1), steps, steps, eps, eps)
+        ones = torch.ones(batch, dtype=torch.int64, device=image.device)
+        eps_fine, eps_coarse = (eps.expand_as(image) for eps in self.noise[:2])
+        return self.reconstruct(image, ones * self.t_fine, ones * self.t_coarse, eps_fine, eps_coarse)
+
+
+def _mean(every: Reconstruction, batch: int) -> Reconstruction:
+    """From [N B, ...] to [B, ...]; the noisy image is that of the first step."""
+    if len(every.guided) == batch:
+        return every
+    guided = torch.stack(every.guided.chunk(len(every.guided) // batch)).mean(dim=0)
+    return Reconstruction(guided, guided, None, every.fine_noisy[:batch])
+
+
+def _odds_of_mean(logits: Tensor, batch: int) -> Tensor:
+    """[N B, H, W] logits -> [B, H, W] log odds of the mean of their N maps."""
+    if len(logits) == batch:
+        return logits
+    each = torch.stack(logits.chunk(len(logits) // batch))
+    return torch.logsumexp(F.logsigmoid(each), dim=0) - torch.logsumexp(F.logsigmoid(-each), dim=0)

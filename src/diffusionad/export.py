@@ -15,15 +15,36 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from diffusionad.config import Config
 from diffusionad.detector import Detector
+from diffusionad.errors import UsageError
 from diffusionad.files import write_file
 
-__all__ = ["INPUT", "OPSET", "OUTPUTS", "to_onnx"]
+__all__ = ["INPUT", "MOST_PASSES", "OPSET", "OUTPUTS", "check_passes", "to_onnx"]
 
 OPSET = 18
 INPUT = "image"
 OUTPUTS = ("pred_score", "anomaly_map", "reconstruction")
 """Names shared with anomalib where both have the thing."""
+
+
+MOST_PASSES = 64
+"""Passes of the denoiser that one file may hold: an iterative reconstruction is unrolled into it."""
+
+
+def check_passes(config: Config) -> None:
+    """Refuse, before anything is trained, what could not become a file.
+
+    Raises:
+        UsageError: an iterative reconstruction of too many passes.
+    """
+    diffusion = config.diffusion
+    if config.networks.startswith("denoiser") and diffusion.passes > MOST_PASSES:
+        raise UsageError(
+            f"diffusion.reconstruction={diffusion.reconstruction} would unroll {diffusion.passes} passes of the "
+            f"denoiser into the ONNX file, which holds {MOST_PASSES} at most: set diffusion.stride="
+            f"{-(-diffusion.t_fine // (MOST_PASSES - 1))} or more."
+        )
 
 
 def to_onnx(detector: Detector, path: Path) -> None:
@@ -53,7 +74,8 @@ def to_onnx(detector: Detector, path: Path) -> None:
     def fill(temporary: Path) -> None:
         exported.save(str(temporary), external_data=False)
         model = onnx.load(str(temporary))
-        _name_noise(model, detector.noise.numpy())
+        if detector.diffuses and detector.is_guided:
+            _name_noise(model, detector.noise.numpy())
         onnx.save(model, str(temporary))
 
     write_file(path, fill)

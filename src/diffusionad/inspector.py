@@ -19,7 +19,7 @@ from diffusionad.errors import PictureError, ResourceError, UsageError
 from diffusionad.fingerprint import fingerprint
 from diffusionad.neighbours import Neighbours
 from diffusionad.region_filter import RegionFilter
-from diffusionad.scoring import find_regions, image_score, settled, top_k_for, top_k_inside
+from diffusionad.scoring import find_regions, image_score, pixels_for, settled, top_k_inside
 from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Spread, Verdict
 from diffusionad.sweeping import Sweep, map_factor, sweep
 from diffusionad.tensors import to_image, to_picture
@@ -61,9 +61,9 @@ class Inspector:
         self._scale = scale
         self._runtime = fingerprint(getattr(backend, "runtime", type(backend).__name__))
         self._backend = backend
-        data = bundle.config.data
+        config, data = bundle.config, bundle.config.data
         self._framing = Framing(data.fit, data.size, data.tile, data.overlap, bundle.roi)
-        self._top_k = top_k_for(self._framing.size, bundle.config.top_k)
+        self._top_k, self._least = pixels_for(self._framing.size, config.score, config.top_k, config.percentile)
 
     @classmethod
     def load(
@@ -186,12 +186,13 @@ class Inspector:
                 view,
                 tiling,
                 top_k=self._top_k,
+                least=self._least,
                 threshold=threshold,
                 full_map=full_map,
             )
         anomaly_map, reconstruction = self._answer(to_image(picture))
         top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
-        score = image_score(anomaly_map, top_k)
+        score = image_score(anomaly_map, top_k, self._least)
         regions = () if threshold is None or score <= threshold else _regions(anomaly_map, threshold, view)
         return Sweep(Outcome(score, anomaly_map, reconstruction), regions, 0)
 
@@ -274,6 +275,13 @@ class Inspector:
 def _other_draws(bundle: Bundle, backend: OnnxBackend, draws: int) -> list[Backend]:
     if draws < 1:
         raise UsageError(f"The noise is drawn once or more often, not {draws} times.")
+    config, diffusion = bundle.config, bundle.config.diffusion
+    is_usual = config.networks.startswith("denoiser") and diffusion.noise == "gaussian"
+    if draws > 1 and not (is_usual and diffusion.reconstruction == "norm-guided"):
+        raise UsageError(
+            f"Several draws are made of Gaussian noise and norm-guided reconstruction only; this bundle has "
+            f"networks={config.networks}, noise={diffusion.noise}, reconstruction={diffusion.reconstruction}: use one."
+        )
     return [backend.with_draw(bundle.config.seed, draw) for draw in range(1, draws)]
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch import sigmoid as to_map
 from torch.nn import functional as F
 
-__all__ = ["focal", "image_loss", "map_loss", "noise_loss"]
+__all__ = ["focal", "image_loss", "map_loss", "noise_loss", "total_loss"]
 
 
 def noise_loss(
@@ -17,7 +17,7 @@ def noise_loss(
     cap: float | None = None,
     known: Tensor | None = None,
 ) -> Tensor:
-    """|eps - eps_hat|^2 (Eq. 6), written in clean images: it equals snr |x0 - x0_hat|^2.
+    """|eps - eps_hat|^2, written in clean images: it equals snr |x0 - x0_hat|^2.
 
     Args:
         clean_hat: one-step estimate, [B, C, H, W].
@@ -27,6 +27,8 @@ def noise_loss(
             A batch in which none counts has the loss 0 by construction.
         cap: bound of the weight (Hang et al. 2023); None is the paper's loss.
         known: [B, 1, H, W] bool, the pixels whose truth is known; the others do not count. None: all of them.
+
+    Paper: Eq. 3; Eq. 6
     """
     weight = (snr if cap is None else snr.clamp(max=cap)).to(clean_hat.dtype)
     error = (clean_hat - clean).square()
@@ -57,7 +59,26 @@ def image_loss(logits: Tensor, top_k: int) -> Tensor:
     return F.softplus(-highest.mean(dim=1)).mean()
 
 
-def map_loss(logits: Tensor, true_mask: Tensor, *, alpha: float, gamma: float, focal_weight: float) -> Tensor:
-    """L_mask = SmoothL1(M_hat, M) + focal_weight * focal(M_hat, M) (Eq. 7)."""
+def map_loss(
+    logits: Tensor,
+    true_mask: Tensor,
+    *,
+    alpha: float,
+    gamma: float,
+    focal_weight: float,
+    smooth_weight: float = 1.0,
+) -> Tensor:
+    """L_mask = smooth_weight * SmoothL1(M_hat, M) + focal_weight * focal(M_hat, M); the paper's smooth_weight is 1.
+
+    Paper: Eq. 7
+    """
     smooth = F.smooth_l1_loss(to_map(logits), true_mask.to(logits.dtype))
-    return smooth + focal_weight * focal(logits, true_mask, alpha=alpha, gamma=gamma)
+    return smooth_weight * smooth + focal_weight * focal(logits, true_mask, alpha=alpha, gamma=gamma)
+
+
+def total_loss(noise: Tensor, mapped: Tensor) -> Tensor:
+    """L_total = L_noise + L_mask, scalars.
+
+    Paper: Eq. 8
+    """
+    return noise + mapped

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.data import Tiling, cut_mask, cut_tile
-from diffusionad.rng import Stream, generator, normal
+from diffusionad.rng import Draw, Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import RealDefect, Synthesizer, paste
 from diffusionad.tensors import to_image
@@ -92,6 +92,7 @@ class PairMaker:
         real: defective pictures at the size of the samples. Without them the other draws are the same as before.
         shown_share: share of the anomalous samples that are the pictures of `real`.
         pasted_share: share of the anomalous samples into which one of `real` that has a mask is pasted.
+        draw: draws the noise.
         tile: (H, W) of the samples, cut at drawn places; None: pictures are samples.
     """
 
@@ -110,6 +111,7 @@ class PairMaker:
         real: Sequence[RealDefect] = (),
         shown_share: float = 0.0,
         pasted_share: float = 0.0,
+        draw: Draw = normal,
         tile: tuple[int, int] | None = None,
     ) -> None:
         self._real, self._shown_share = real, shown_share if real else 0.0
@@ -118,6 +120,7 @@ class PairMaker:
         self._pasted_share = pasted_share / planted if self._outlined and planted > 0 else 0.0
         self._pictures, self._foregrounds, self._synthesizer = pictures, foregrounds, synthesizer
         self._seed, self._share, self._shift, self._light, self._stream = seed, anomalous_share, shift, light, stream
+        self._draw = draw
         self._judged = judged if judged is not None else [None] * len(pictures)
         self._tile = tile
 
@@ -136,7 +139,7 @@ class PairMaker:
             is_clean_known=np.stack([sample.is_clean_known for sample in samples])[:, None],
             is_outlined=np.array([sample.is_outlined for sample in samples]),
             time=np.stack([rng.random(2) for rng in draws], axis=1),
-            noise=np.stack([normal(rng, 2, *shape) for rng in draws], axis=1),
+            noise=np.stack([self._draw(rng, 2, *shape) for rng in draws], axis=1),
             indices=indices,
             judged=tuple(sample.judged for sample in samples),
         )

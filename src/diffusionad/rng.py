@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Stream", "fixed_noise", "generator", "normal"]
+__all__ = ["Draw", "Stream", "fixed_noise", "generator", "normal"]
 
 Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "planted", "real"]
+
+Draw = Callable[..., NDArray[np.float32]]
+"""(rng, *shape) -> noise of zero mean and unit variance, float32; `normal` is one."""
 
 _STREAMS: dict[Stream, int] = {
     "split": 1,
@@ -34,9 +38,11 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     return rng.standard_normal(shape, dtype=np.float32)
 
 
-def fixed_noise(seed: int, channels: int, size: tuple[int, int], draw: int = 0) -> NDArray[np.float32]:
-    """The noise of inference, [2, C, H, W] (fine, coarse): fixed by (seed, size), so that a picture keeps its score.
+def fixed_noise(
+    seed: int, channels: int, size: tuple[int, int], draw: int = 0, *, count: int = 2, make: Draw = normal
+) -> NDArray[np.float32]:
+    """The noise of inference, [count, C, H, W]: fixed by (seed, size), so that a picture keeps its score.
 
     Draws from 1 on are others, to see how much a score depends on it.
     """
-    return normal(generator(seed, "inference", *size, *([draw] if draw else [])), 2, channels, *size)
+    return make(generator(seed, "inference", *size, *([draw] if draw else [])), count, channels, *size)

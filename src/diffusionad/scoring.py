@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from diffusionad.region_filter import RegionFilter
     from diffusionad.structures import BoolMap, FloatMap, Judgement, Verdict
 
-__all__ = ["RegionFinder", "RunningScore", "find_regions", "image_score", "settled", "top_k_for", "top_k_inside"]
+__all__ = [
+    "RegionFinder",
+    "RunningScore",
+    "find_regions",
+    "image_score",
+    "pixels_for",
+    "settled",
+    "top_k_for",
+    "top_k_inside",
+]
 
 
 def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int = 256) -> int:
@@ -39,15 +48,31 @@ def top_k_for(size: tuple[int, int], reference_k: int = 50, reference_side: int 
     return min(height * width, max(1, round(reference_k * height * width / reference_side**2)))
 
 
+def pixels_for(size: tuple[int, int], score: str, top_k: int, percentile: float) -> tuple[int, bool]:
+    """The rule of the image score at working size `size` (H, W): how many of the highest map pixels, and whether the
+    least of them is the score instead of their mean.
+
+    "maximum" takes one, "top-k" `top_k` at 256 x 256 and the same share at other sizes, "percentile" the least of those
+    above that percentile.
+    """
+    if score == "maximum":
+        return 1, False
+    if score == "percentile":
+        return max(1, round((1 - percentile / 100) * size[0] * size[1])), True
+    return top_k_for(size, top_k), False
+
+
 def top_k_inside(top_k: int, judged: BoolMap | None) -> int:
     """How many pixels make the image score where only `judged` ([H, W] bool; None: all) counts: its share of them."""
     return top_k if judged is None else max(1, round(top_k * float(judged.mean())))
 
 
-def image_score(anomaly_map: FloatMap, top_k: int) -> float:
-    """Mean of the `top_k` highest pixels of `anomaly_map` ([H, W] float32 in 0..1), in 0..1.
+def image_score(anomaly_map: FloatMap, top_k: int, least: bool = False) -> float:
+    """Mean, or least, of the `top_k` highest pixels of `anomaly_map` ([H, W] float32 in 0..1), in 0..1.
 
     The sum is rounded once, so neither the order of the pixels nor the machine changes a bit of it.
+
+    Paper: Sec. 3.4, image score
 
     Raises:
         PictureError: the map is not finite.
@@ -56,18 +81,19 @@ def image_score(anomaly_map: FloatMap, top_k: int) -> float:
     _check(anomaly_map)
     if not 1 <= top_k <= anomaly_map.size:
         raise UsageError(f"The image score is the mean of 1 to {anomaly_map.size} pixels of this map, not of {top_k}.")
-    return math.fsum(_highest(anomaly_map.ravel(), top_k).tolist()) / top_k
+    return _summary(_highest(anomaly_map.ravel(), top_k), least)
 
 
 class RunningScore:
     """The image score of a map that comes in parts: what `image_score` says of the whole, to the bit.
 
     Args:
-        top_k: pixels that are averaged; the parts together must have as many.
+        top_k: highest pixels that count; the parts together must have as many.
+        least: the least of them is the score, not their mean.
     """
 
-    def __init__(self, top_k: int) -> None:
-        self._top_k = top_k
+    def __init__(self, top_k: int, least: bool = False) -> None:
+        self._top_k, self._least = top_k, least
         self._held: FloatMap = np.empty(0, np.float32)
 
     def add(self, part: FloatMap) -> None:
@@ -81,8 +107,8 @@ class RunningScore:
     def score(self) -> float:
         """Of all parts together. Raises UsageError when they had fewer than `top_k` pixels."""
         if len(self._held) < self._top_k:
-            raise UsageError(f"The image score is the mean of {self._top_k} pixels; the map has {len(self._held)}.")
-        return math.fsum(self._held.tolist()) / self._top_k
+            raise UsageError(f"The image score takes {self._top_k} pixels; the map has {len(self._held)}.")
+        return _summary(self._held, self._least)
 
 
 def find_regions(
@@ -275,6 +301,10 @@ def _measured(numbers: NDArray[np.int32], anomaly_map: FloatMap, first_row: int)
     rights, bottoms = np.maximum.reduceat(columns, starts) + 1, np.maximum.reduceat(rows, starts) + 1 + first_row
     peaks = np.maximum.reduceat(anomaly_map[rows, columns], starts)
     return _Parts(np.stack([lefts, tops, rights, bottoms], axis=1), areas, peaks)
+
+
+def _summary(highest: FloatMap, least: bool) -> float:
+    return float(highest.min()) if least else math.fsum(highest.tolist()) / len(highest)
 
 
 def _highest(values: FloatMap, count: int) -> FloatMap:

@@ -54,6 +54,7 @@ def sweep(
     tiling: Tiling,
     *,
     top_k: int,
+    least: bool,
     threshold: float | None,
     full_map: bool,
 ) -> Sweep:
@@ -66,7 +67,7 @@ def sweep(
         picture: [H, W, C] at the scale of the tiles (`view.picture`).
         view: how it is seen.
         tiling: its tiles.
-        top_k: highest pixels averaged into the score.
+        top_k, least: how the highest pixels make the score (`scoring.image_score`).
         threshold: map value above which regions are found; None: no regions.
         full_map: keep the whole map, [H, W] of `view.working`. Else it is at most `MAP_SIDE` pixels long: each of its
             pixels is the highest of the block it stands for, so that nothing small vanishes.
@@ -75,7 +76,7 @@ def sweep(
         PictureError: the networks' answer is not finite.
     """
     judged, size = view.judged, view.working
-    score = RunningScore(top_k_inside(min(top_k, size[0] * size[1]), judged))
+    score = RunningScore(top_k_inside(min(top_k, size[0] * size[1]), judged), least)
     finder = None if threshold is None else RegionFinder(threshold, size, view.native, MOST_REGIONS)
     shown, colours = _Kept(size, 1 if full_map else map_factor(size)), _Kept(size, map_factor(size), picture.shape[2])
     for first, rows in tiling.blended(_answers(network, picture, tiling, judged)):

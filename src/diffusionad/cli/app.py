@@ -34,7 +34,8 @@ report = App(name="report", help="Pages made of stored verdicts.")
 report.command("diffusionad.cli.lots:lot", help="Certify a lot: counts, bounds, costs, recheck list, drift.")
 app.command(report)
 app.command("diffusionad.cli.datasets:datasets", help="List layouts, their folders, public data sets and licences.")
-app.command("diffusionad.cli.judge:info", help="Say what a bundle is, its numbers and its limits.")
+app.command("diffusionad.cli.judge:info", help="Say what a bundle is, or what a preset takes on this machine.")
+app.command("diffusionad.cli.reproduce:reproduce", help="Measure a benchmark and print the paper's table beside it.")
 
 
 def main(tokens: Sequence[str] | None = None) -> None:

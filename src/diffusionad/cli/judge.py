@@ -198,16 +198,32 @@ def _share(text: str | None) -> float | None:
     return None if text is None else share(text)
 
 
-def info(bundle: Path, *, json: Json = False) -> int:
-    """Say what a bundle is, what it was trained on, its numbers and its limits.
+def info(
+    bundle: Path | None = None,
+    *,
+    preset: str | None = None,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    json: Json = False,
+) -> int:
+    """Say what a bundle is, what it was trained on, its numbers and its limits; or what a preset would take here.
 
     Example: diffusionad info runs/part/bundle
 
     Args:
         bundle: Folder of the bundle.
+        preset: Instead of a bundle: sizes of this preset's networks and the time of a run here, without training.
+        settings: With --preset: section.key=value, any number of times.
         json: Print one JSON object instead of text.
     """
-    screen, opened = Screen(json), load_bundle(bundle)
+    screen = Screen(json)
+    if (bundle is None) == (preset is None):
+        raise UsageError("Give the folder of a bundle, or --preset NAME, one of the two.")
+    if bundle is None or preset is not None:
+        from diffusionad.cli.sizes import show_preset
+
+        show_preset(screen, preset or "", settings or [])
+        return 0
+    opened = load_bundle(bundle)
     screen.say((bundle / "card.md").read_text(encoding="utf-8").strip())
     screen.say(f"\nBundle {opened.key}, verified.")
     origin = {key: value for key, value in asdict(opened.origin).items() if key != "hashes"}

@@ -45,7 +45,7 @@ def train(
     Args:
         data: Folder of good pictures, a data set in a known layout, or a manifest.
         out: Folder of the run; the bundle will be OUT/bundle; with --category all, OUT/CATEGORY/bundle.
-        preset: tiny, small, base or journal; without it, what CONFIG says, else small.
+        preset: tiny, small, base, journal or paper-v1; without it, what CONFIG says, else small.
         max_time: How long to train: 20m, 90s, 1h30m. Without it, what the preset says.
         images: See that many images instead of training for a time: repeatable to the bit.
         category: Which one, where a data set has several; all: one after the other, each for MAX_TIME.

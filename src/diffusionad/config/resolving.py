@@ -12,9 +12,36 @@ from typing import Any
 from pydantic import ValidationError
 
 from diffusionad.config.settings import Config
+from diffusionad.config.units import on_unit_images
 from diffusionad.errors import UsageError
 
 __all__ = ["PRESETS", "resolve"]
+
+_PAPER: dict[str, Any] = {
+    "denoiser": {
+        "width": 128,
+        "multipliers": (1, 1, 2, 2, 4, 4),
+        "blocks": 2,
+        "attention_levels": (3, 4, 5),
+        "patch": 1,
+        "embedding": "additive",
+        "groups": 32,
+    },
+    "segmenter": {"widths": (64, 128, 256, 512, 512, 512), "patch": 1, "norm": "batch", "difference": False},
+    "data": {"size": (256, 256), "shift": 0.0, "light": 0.0},
+    "normality": {"widths": ()},
+}
+"""Networks and pictures of the paper, both versions."""
+
+_ADAM: dict[str, Any] = {
+    "rates": "constant",
+    "beta2": 0.999,
+    "decay": 0.0,
+    "clip": 1e9,
+    "warmup_images": 0,
+    "ema_images": 0.0,
+}
+"""Adam with fixed rates, nothing clipped or averaged: the authors'."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -30,32 +57,36 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training": {"batch": 8, "max_seconds": 7200.0},
     },
     "journal": {
-        "denoiser": {
-            "width": 128,
-            "multipliers": (1, 1, 2, 2, 4, 4),
-            "blocks": 2,
-            "attention_levels": (3, 4, 5),
-            "patch": 1,
-            "embedding": "additive",
-            "groups": 32,
-        },
-        "segmenter": {
-            "widths": (64, 128, 256, 512, 512, 512),
-            "patch": 1,
-            "norm": "batch",
-            "difference": False,
-        },
-        "synthesis": {"kinds": {"texture": 1.0, "rearranged": 1.0}},
+        **_PAPER,
+        "synthesis": {"kinds": {"texture": 1.0, "rearranged": 1.0}, "rearrange_textures": False},
         "diffusion": {
             "prediction": "eps",
-            "fine_range": (0, 438),
-            "coarse_range": (438, 1000),
+            "reconstruction": "norm-guided",
+            "fine_range": (0, on_unit_images(300)),
+            "coarse_range": (on_unit_images(300), 1000),
+            "t_fine": on_unit_images(200),
+            "t_coarse": on_unit_images(400),
             "guidance_weight": 0.508,
         },
-        "normality": {"widths": ()},
-        "loss": {"repair_weight": 0.0},
-        "data": {"size": (256, 256), "shift": 0.0, "light": 0.0},
-        "training": {"batch": 16, "denoiser_rate": 1e-4, "segmenter_rate": 1e-5, "images": 600_000},
+        "loss": {"noise_on": "normal", "repair_weight": 0.0},
+        "training": {**_ADAM, "batch": 16, "denoiser_rate": 1e-4, "segmenter_rate": 1e-5, "epochs": 3000},
+    },
+    "paper-v1": {
+        **_PAPER,
+        "synthesis": {
+            "kinds": {"texture": 1.0, "rearranged": 1.0},
+            "rearrange_textures": False,
+            "operations": ("equalize", "sharpness", "auto_contrast", "solarize", "posterize", "invert", "gamma"),
+            "operation_count": 2,
+        },
+        "diffusion": {
+            "prediction": "eps",
+            "reconstruction": "averaged",
+            "fine_range": (0, 1000),
+            "t_averaged": (on_unit_images(100), on_unit_images(200)),
+        },
+        "loss": {"noise_on": "all", "repair_weight": 0.0},
+        "training": {**_ADAM, "batch": 6, "denoiser_rate": 1e-4, "segmenter_rate": 1e-4, "epochs": 500},
     },
 }
 """Overrides of the defaults above, by name. `small` is the default."""

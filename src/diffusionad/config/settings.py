@@ -24,6 +24,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Levels = Annotated[tuple[Positive, ...], Field(min_length=1)]
 Kind = Literal["texture", "rearranged", "scratch", "patch", "tone", "smear", "warp"]
+Operation = Literal[
+    "auto_contrast", "brightness", "equalize", "gamma", "hue", "invert", "posterize", "rotate", "sharpness", "solarize"
+]
 
 
 class _Closed(BaseModel):
@@ -93,6 +96,14 @@ class SynthesisSettings(_Closed):
     """Relative weight of each kind of defect; the paper's are texture and rearranged."""
     normal_share: tuple[Share, Share] = (0.2, 0.8)
     """Bounds of the share of the normal image kept inside a defect (the paper's beta)."""
+    operations: tuple[Operation, ...] = ()
+    """What makes content inconsistent; none: all ten of the authors' code. v1 names seven."""
+    operation_count: Annotated[int, Field(ge=1, le=10)] = 3
+    """How many different operations are applied; 2 in v1."""
+    grid: Annotated[int, Field(ge=2, le=32)] = 8
+    """Tiles a side into which a rearranged picture is cut."""
+    rearrange_textures: bool = True
+    """Draw the kind rearranged for textures too; the authors fill their defects with texture pictures only."""
     shown_share: Share = 0.25
     """With real defects: share of the anomalous samples that are their pictures as they are."""
     pasted_share: Share = 0.25
@@ -106,15 +117,35 @@ class SynthesisSettings(_Closed):
             raise ValueError("kinds must give at least one kind of defect a weight above 0")
         if self.normal_share[0] > self.normal_share[1]:
             raise ValueError("normal_share is (low, high)")
+        if self.operations and (names := len(set(self.operations))) < max(self.operation_count, len(self.operations)):
+            raise ValueError(f"operation_count {self.operation_count} different ones cannot be chosen from {names}")
         return self
 
 
 class DiffusionSettings(_Closed):
-    """Noise, on images in [-1, 1] (METHOD: unit trap)."""
+    """Noise, on images in [-1, 1] (METHOD: unit trap), and how it is removed."""
 
     steps: Positive = 1000
+    schedule: Literal["linear", "cosine"] = "linear"
+    """Shape of the betas; cosine (Nichol and Dhariwal 2021) has no use for beta_start and beta_end."""
     beta_start: float = Field(1e-4, gt=0, lt=1)
     beta_end: float = Field(2e-2, gt=0, lt=1)
+    noise: Literal["gaussian", "simplex", "perlin"] = "gaussian"
+    """What disturbs, of unit variance; simplex is AnoDDPM's."""
+    octaves: Positive = 6
+    persistence: float = Field(0.8, gt=0, le=1)
+    noise_cells: float = Field(4.0, gt=0)
+    """Of simplex and Perlin noise: octaves, amplitude of each as a share of the coarser one's, and cells of the
+    coarsest one along the shorter side. AnoDDPM's are 6, 0.8 and 4."""
+    reconstruction: Literal["norm-guided", "one-step", "averaged", "iterative"] = "norm-guided"
+    """Journal version: norm-guided. v1: averaged. one-step and iterative begin at t_fine. Only norm-guided trains at
+    two noise scales, the others draw one step from fine_range."""
+    t_averaged: Annotated[tuple[int, ...], Field(min_length=1)] = (191, 331)
+    """Steps whose maps are averaged; v1's 100 and 200 on [0, 1] images are 191 and 331 here."""
+    stride: Positive = 1
+    """Steps taken at a time by the iterative reconstruction."""
+    sampler: Literal["ddpm", "ddim"] = "ddpm"
+    """With fresh noise at every step of the iterative reconstruction, or without."""
     prediction: Literal["eps", "x0"] = "x0"
     """What the denoiser's output means: the noise (paper) or the clean image."""
     fine_range: tuple[int, int] = (250, 438)
@@ -132,9 +163,16 @@ class DiffusionSettings(_Closed):
         for low, high in (self.fine_range, self.coarse_range):
             if not 0 <= low < high <= self.steps:
                 raise ValueError(f"the step range [{low}, {high}) does not lie in [0, {self.steps})")
-        if not (0 <= self.t_fine < self.steps and 0 <= self.t_coarse < self.steps):
-            raise ValueError(f"t_fine and t_coarse lie in 0..{self.steps - 1}")
+        if not all(0 <= step < self.steps for step in (self.t_fine, self.t_coarse, *self.t_averaged)):
+            raise ValueError(f"t_fine, t_coarse and t_averaged lie in 0..{self.steps - 1}")
         return self
+
+    @property
+    def passes(self) -> int:
+        """How often inference asks the denoiser for one picture."""
+        if self.reconstruction == "iterative":
+            return self.t_fine // self.stride + 1
+        return {"norm-guided": 2, "averaged": len(self.t_averaged)}.get(self.reconstruction, 1)
 
 
 class DenoiserSettings(_Closed):
@@ -192,15 +230,29 @@ class NormalitySettings(_Closed):
 
 
 class LossSettings(_Closed):
-    """L = noise + map (METHOD section 2)."""
+    """L = noise + map (METHOD section 2). A weight of 0 switches a part off."""
 
     alpha: Share = 0.5
     gamma: float = Field(4.0, ge=0)
     focal_weight: float = Field(5.0, ge=0)
+    smooth_weight: float = Field(1.0, ge=0)
+    noise_weight: float = Field(1.0, ge=0)
+    """Weight of the noise loss; of the autoencoder's loss, where that takes the denoiser's place."""
+    noise_on: Literal["normal", "all"] = "normal"
+    """normal (journal version): the normal samples count. all (v1): synthetic ones too, against the noise that was
+    drawn, so that planted defects are also learned as something to keep."""
     snr_cap: float = Field(5.0, gt=0)
     """Weight of a step in the noise loss, in signal-to-noise ratio, when the network predicts x0 (Hang et al. 2023)."""
     repair_weight: float = Field(1.0, ge=0)
     """Weight of the noise loss on synthetic samples against their clean image; 0 in the paper."""
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> LossSettings:
+        if self.noise_on == "all" and self.repair_weight:
+            raise ValueError("noise_on=all counts synthetic samples as they are: it needs repair_weight=0")
+        if not (self.smooth_weight or self.focal_weight):
+            raise ValueError("smooth_weight or focal_weight must be above 0, or the segmenter learns nothing")
+        return self
 
 
 class TrainingSettings(_Closed):
@@ -208,15 +260,21 @@ class TrainingSettings(_Closed):
 
     images: Positive | None = None
     """Stop after so many images; None: by `max_seconds`."""
+    epochs: Positive | None = None
+    """So many passes over the training pictures instead: becomes `images` when they are counted."""
     max_seconds: float | None = Field(None, gt=0)
     batch: Positive = 8
     denoiser_rate: float = Field(1e-3, gt=0)
     segmenter_rate: float = Field(1e-3, gt=0)
     warmup_images: int = Field(100, ge=0)
+    rates: Literal["cosine", "constant"] = "cosine"
+    """Course of both rates after the warm-up."""
+    beta2: float = Field(0.99, ge=0, lt=1)
+    """Memory of AdamW's second moment; Adam's default, with decay 0 the authors' optimiser, is 0.999."""
     decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
-    ema_images: float = Field(400, gt=0)
-    """Half-life of the averaged weights, in images; shorter early in training."""
+    ema_images: float = Field(400, ge=0)
+    """Half-life of the averaged weights, in images; shorter early in training. 0: the weights as they are."""
     validations: Positive = 8
     """How often a run is scored on held-out good pictures with synthetic defects."""
     checkpoint_seconds: float = Field(60, gt=0)
@@ -230,6 +288,10 @@ class Config(_Closed):
 
     preset: str = "small"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    networks: Literal["denoiser+segmenter", "segmenter", "autoencoder+segmenter", "denoiser"] = "denoiser+segmenter"
+    """The paper's two, or one of its ablations: SegmentationAD, DRAEM+, DenoisingAD."""
+    difference_map: Literal["squared", "ssim"] = "squared"
+    """Difference of picture and reconstruction that is the map where there is no segmenter."""
     data: DataSettings = DataSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     diffusion: DiffusionSettings = DiffusionSettings()
@@ -240,6 +302,10 @@ class Config(_Closed):
     training: TrainingSettings = TrainingSettings()
     top_k: Positive = 50
     """Pixels averaged into the image score, at 256 x 256; scaled with the area."""
+    score: Literal["top-k", "maximum", "percentile"] = "top-k"
+    """The image score: mean of the top_k highest map pixels (the paper), the highest, or a percentile."""
+    percentile: float = Field(99.5, ge=0, lt=100)
+    """Which, where score is percentile."""
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> Config:

@@ -1,4 +1,4 @@
-"""Noise to norm in one step, at two noise scales (METHOD: journal version, norm guidance)."""
+"""Noise to norm in one step: at one noise scale, at several, or at two of which one guides the other."""
 
 from __future__ import annotations
 
@@ -11,39 +11,53 @@ from torch import Tensor
 
 from diffusionad.diffusion.schedule import Schedule, per_sample
 
-__all__ = ["Prediction", "Reconstruction", "estimate", "norm_guided", "reconstruct"]
+__all__ = ["Network", "Prediction", "Reconstruction", "estimate", "norm_guided", "one_step", "reconstruct"]
 
 Prediction = Literal["eps", "x0"]
 """What the network's output means: the noise (the paper) or the clean image."""
 
 Network = Callable[[Tensor, Tensor], Tensor]
+"""(x_t, t) -> prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """What both noise scales say; every field [B, C, H, W].
+    """What the noise scales say; every tensor [B, C, H, W].
 
     Attributes:
-        guided: norm-guided x0_hat, clamped to [-1, 1].
-        fine, coarse: the one-step reconstructions of the two scales, not clamped.
+        guided: the reconstruction, clamped to [-1, 1]; norm-guided where there are two scales.
+        fine: the one-step reconstruction at the fine, or only, scale, not clamped.
+        coarse: the same at the coarse scale; None where there is none.
         fine_noisy: x_t at the fine scale.
     """
 
     guided: Tensor
     fine: Tensor
-    coarse: Tensor
+    coarse: Tensor | None
     fine_noisy: Tensor
 
 
 def estimate(network: Network, prediction: Prediction, schedule: Schedule, x_t: Tensor, t: Tensor) -> Tensor:
-    """One-step estimate of the clean image from x_t [B, C, H, W] and t [B] (Eq. 5)."""
+    """One-step estimate of the clean image from x_t [B, C, H, W] and t [B], whatever the network predicts."""
     output = network(x_t, t).to(x_t.dtype)
     return schedule.clean_of(x_t, t, output) if prediction == "eps" else output
 
 
 def norm_guided(fine: Tensor, coarse: Tensor, share: Tensor) -> Tensor:
-    """Journal version: lerp(x0_fine, clamp(x0_coarse), w (1 - ab_fine)), clamped; share [B] in 0..1."""
+    """lerp(x0_fine, clamp(x0_coarse), w (1 - ab_fine)), clamped; share [B] in 0..1.
+
+    Paper: Norm guidance, journal version
+    """
     return torch.lerp(fine, coarse.clamp(-1, 1), per_sample(share, fine)).clamp(-1, 1)
+
+
+def one_step(
+    network: Network, prediction: Prediction, schedule: Schedule, image: Tensor, *, t: Tensor, eps: Tensor
+) -> Reconstruction:
+    """Disturb an image [B, C, H, W] at steps t [B] with eps [B, C, H, W] and denoise it in one step (v1)."""
+    noisy = schedule.disturb(image, t, eps)
+    clean = estimate(network, prediction, schedule, noisy, t)
+    return Reconstruction(clean.clamp(-1, 1), clean, None, noisy)
 
 
 def reconstruct(

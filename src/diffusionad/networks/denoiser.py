@@ -103,6 +103,8 @@ class Denoiser(nn.Module):
             patch * 2 ** (levels - 1).
         embedding: "additive" (the paper's) or "scale_shift".
         groups: groups of each GroupNorm.
+
+    Paper: Sec. 3.2, denoising sub-network
     """
 
     def __init__(

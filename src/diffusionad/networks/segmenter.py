@@ -27,6 +27,8 @@ class Segmenter(nn.Module):
         patch: cells of patch x patch pixels are folded into channels first; H and W must be multiples of
             patch * 2 ** (levels - 1).
         norm: "batch" (the paper's) or "group" (the same for one process and for many).
+
+    Paper: Sec. 3.2, segmentation sub-network
     """
 
     def __init__(self, *, inputs: int, widths: Sequence[int], patch: int = 1, norm: Norm = "batch") -> None:

@@ -43,13 +43,13 @@ Maker = Callable[[np.random.Generator, Image, Textures], Defect]
 
 def texture(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
     """Perlin blobs filled with an augmented texture picture (paper)."""
-    content = to_image(augment(rng, textures.draw(rng, _size(image))))
+    content = to_image(augment(rng, textures.draw(rng, _size(image)), textures.recipe))
     return Defect(_lit(rng, content, len(image)), _blobs(rng, _size(image)))
 
 
 def rearranged(rng: np.random.Generator, image: Image, textures: Textures) -> Defect:
-    """Perlin blobs filled with the picture itself, augmented and cut into 8 x 8 tiles laid anew (paper)."""
-    content = rearrange(rng, augment(rng, to_picture(image)))
+    """Perlin blobs filled with the picture itself, augmented and cut into tiles laid anew (paper)."""
+    content = rearrange(rng, augment(rng, to_picture(image), textures.recipe), textures.recipe.grid)
     return Defect(to_image(content), _blobs(rng, _size(image)))
 
 

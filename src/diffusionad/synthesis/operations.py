@@ -5,13 +5,14 @@ Pictures here are [H, W, C] uint8: what fills a defect need not keep sixteen bit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-__all__ = ["OPERATIONS", "augment", "rearrange"]
+__all__ = ["OPERATIONS", "Recipe", "augment", "rearrange"]
 
 Bytes = NDArray[np.uint8]
 Operation = Callable[[np.random.Generator, Image.Image], Image.Image]
@@ -45,13 +46,30 @@ OPERATIONS: dict[str, Operation] = {
 """By name; each draws its own strength."""
 
 
-def augment(rng: np.random.Generator, picture: Bytes, operations: int = 3) -> Bytes:
-    """Apply that many different operations, chosen by chance, to [H, W, C] uint8.
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How content is made inconsistent; by default as in the authors' code.
+
+    Attributes:
+        operations: names of `OPERATIONS` to choose from; none: all ten.
+        count: how many different ones are applied; v1: two of seven, the code: three of ten.
+        grid: tiles a side when the picture itself is rearranged.
+    """
+
+    operations: Sequence[str] = ()
+    count: int = 3
+    grid: int = 8
+
+
+def augment(rng: np.random.Generator, picture: Bytes, recipe: Recipe = Recipe()) -> Bytes:
+    """Apply `recipe.count` different operations, chosen by chance, to [H, W, C] uint8.
 
     Operations are for colours, so where there are not three channels each is changed as a grey picture, all by the same
     draws: under every light the same happens.
+
+    Paper: Sec. 3.3, augmentations
     """
-    drawn = rng.choice(sorted(OPERATIONS), size=operations, replace=False)
+    drawn = rng.choice(sorted(recipe.operations or OPERATIONS), size=recipe.count, replace=False)
     if picture.shape[2] == 3:
         return _changed(rng, picture, drawn)
     seed = int(rng.integers(2**32))
@@ -67,7 +85,10 @@ def _changed(rng: np.random.Generator, picture: Bytes, drawn: NDArray[np.str_]) 
 
 
 def rearrange(rng: np.random.Generator, picture: Bytes, grid: int = 8) -> Bytes:
-    """Cut [H, W, C] into grid x grid tiles and lay them in a drawn order; what does not divide evenly stays."""
+    """Cut [H, W, C] into grid x grid tiles and lay them in a drawn order; what does not divide evenly stays.
+
+    Paper: Sec. 3.3, rearrangement
+    """
     height, width, channels = picture.shape
     tall, wide = height // grid, width // grid
     if tall == 0 or wide == 0:

@@ -47,6 +47,8 @@ def perlin_mask(rng: np.random.Generator, size: tuple[int, int], largest_exponen
     """[H, W] bool: noise of 2^U{0..largest_exponent} cells a side, rotated by U(-90, 90) degrees, above 0.5.
 
     May be empty; the caller redraws. Typical area 1 to 12 % of the picture.
+
+    Paper: Fig. 4, mask
     """
     cells = (2 ** int(rng.integers(largest_exponent + 1)), 2 ** int(rng.integers(largest_exponent + 1)))
     return perlin(rng, size, cells, float(rng.uniform(-90, 90))) > 0.5

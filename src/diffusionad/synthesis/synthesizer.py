@@ -35,7 +35,10 @@ class SyntheticPair:
 
 
 def blend(normal: Image, content: Image, cover: FloatMap, normal_share: float) -> Image:
-    """Eq. 9: S = share (M N) + (1 - share) (M A) + (1 - M) N, with M 0..1 at soft edges."""
+    """S = share (M N) + (1 - share) (M A) + (1 - M) N, with M 0..1 at soft edges.
+
+    Paper: Eq. 9
+    """
     return np.asarray(normal + (1 - np.float32(normal_share)) * cover[None] * (content - normal), dtype=np.float32)
 
 
@@ -46,13 +49,24 @@ class Synthesizer:
         textures: supply for the kind "texture".
         kinds: how often each kind is drawn, relative weights by name.
         normal_share: bounds of the share of the normal image kept inside a defect (the paper's beta).
+        rearranges_textures: draw the kind "rearranged" for textures too; the authors take texture pictures only there.
     """
 
-    def __init__(self, textures: Textures, kinds: Mapping[Any, float], normal_share: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        textures: Textures,
+        kinds: Mapping[Any, float],
+        normal_share: tuple[float, float],
+        *,
+        rearranges_textures: bool = True,
+    ) -> None:
         self._textures = textures
         self._names = sorted(name for name, weight in kinds.items() if weight > 0)
         weights = np.array([kinds[name] for name in self._names], dtype=np.float64)
-        self._weights = weights / weights.sum()
+        self._weights = self._weights_of_textures = weights / weights.sum()
+        others = weights * [name != "rearranged" for name in self._names]
+        if not rearranges_textures and others.any():
+            self._weights_of_textures = others / others.sum()
         self._normal_share = normal_share
 
     def plant(
@@ -62,9 +76,10 @@ class Synthesizer:
 
         It also lies inside `judged` [H, W], never empty; where that has no pixel of the foreground, anywhere inside it.
         """
+        weights = self._weights_of_textures if foreground is None else self._weights
         best, change_of_best, grey = None, -1.0, bool((normal == normal[:1]).all())
         for _ in range(20):
-            kind = str(rng.choice(self._names, p=self._weights))
+            kind = str(rng.choice(self._names, p=weights))
             defect = DEFECTS[kind](rng, normal, self._textures)
             part = _within(_random_part(rng, normal.shape[1:]) if foreground is None else foreground, judged)
             cover = np.asarray(defect.cover * part, dtype=np.float32)

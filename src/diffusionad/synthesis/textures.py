@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusionad.synthesis.operations import Recipe
 from diffusionad.synthesis.perlin import perlin
 
 __all__ = ["Textures", "draw_texture"]
@@ -20,10 +21,12 @@ class Textures:
 
     Args:
         pictures: [H, W, 3] uint8 each, any size of at least 8 pixels a side; empty means drawn textures only.
+        recipe: how whatever fills a defect, textures or the picture itself, is made inconsistent.
     """
 
-    def __init__(self, pictures: Sequence[Bytes] = ()) -> None:
+    def __init__(self, pictures: Sequence[Bytes] = (), recipe: Recipe = Recipe()) -> None:  # noqa: B008  (frozen)
         self._pictures = list(pictures)
+        self.recipe = recipe
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Bytes:
         """One texture [H, W, 3] uint8: a random cut of a random picture, or a drawn one."""

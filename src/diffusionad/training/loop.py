@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from diffusionad.config import TrainingSettings
 from diffusionad.errors import TrainingError
+from diffusionad.losses import total_loss
 from diffusionad.pairs import Batch, PairMaker
 from diffusionad.training.state import Averaged, Progress
 
@@ -51,10 +52,10 @@ class Clock:
         return float(self.fabric.broadcast(value)) if self.fabric.world_size > 1 else value
 
 
-def rate_at(share: float, images: int, warmup_images: int) -> float:
-    """Factor of the learning rates: linear warm-up in images, then half a cosine over the run."""
+def rate_at(share: float, images: int, warmup_images: int, constant: bool = False) -> float:
+    """Factor of the learning rates: linear warm-up in images, then half a cosine over the run, or 1."""
     warm = min(1.0, (images + 1) / warmup_images) if warmup_images else 1.0
-    return warm * max(0.5 * (1 + math.cos(math.pi * min(share, 1.0))), 0.01)
+    return warm if constant else warm * max(0.5 * (1 + math.cos(math.pi * min(share, 1.0))), 0.01)
 
 
 def run(
@@ -81,11 +82,11 @@ def run(
     started = time.monotonic() - progress.seconds
     while (share := clock.share(progress)) < 1:
         drawn = next(batches)
-        factor = rate_at(share, progress.images, settings.warmup_images)
+        factor = rate_at(share, progress.images, settings.warmup_images, constant=settings.rates == "constant")
         for group in optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
         noise, mapped = step(**tensors_of(drawn, mine, fabric.device))
-        loss = noise + mapped
+        loss = total_loss(noise, mapped)
         if not math.isfinite(loss.item()):
             names = ", ".join(name_of(int(index)) for index in drawn.indices)
             raise TrainingError(

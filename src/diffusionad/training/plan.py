@@ -7,10 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from torch import nn
+
 from diffusionad.assembly import build_detector
 from diffusionad.training.data import read_good_pictures
 from diffusionad.training.real import find_real_defects
-from diffusionad.training.runs import resolve_run
+from diffusionad.training.runs import counted, resolve_run
 
 __all__ = ["plan"]
 
@@ -35,6 +37,7 @@ def plan(
     with TemporaryDirectory() as spill:
         good = read_good_pictures(Path(data), config, layout, category, spill=Path(spill))
     real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
+    config = counted(config, len(good.training.samples))
     detector = build_detector(config)
     return {
         "training pictures": len(good.training.samples),
@@ -46,7 +49,11 @@ def plan(
         "foreground": good.kind,
         "judged share": round(good.training.views[0].judged_share, 4),
         "foreground because": good.reason,
-        "denoiser parameters": sum(weight.numel() for weight in detector.denoiser.parameters()),
-        "segmenter parameters": sum(weight.numel() for weight in detector.segmenter.parameters()),
+        "denoiser parameters": _parameters(detector.denoiser),
+        "segmenter parameters": _parameters(detector.segmenter),
         "config": config.model_dump(mode="json"),
     }
+
+
+def _parameters(network: nn.Module | None) -> int:
+    return 0 if network is None else sum(weight.numel() for weight in network.parameters())

@@ -19,7 +19,7 @@ from diffusionad.config import Config, resolve
 from diffusionad.data import labels
 from diffusionad.detector import Detector
 from diffusionad.errors import BundleError
-from diffusionad.export import to_onnx
+from diffusionad.export import check_passes, to_onnx
 from diffusionad.files import alone_in, file_hash
 from diffusionad.inspector import Inspector, OnnxBackend
 from diffusionad.neighbours import Neighbours
@@ -32,7 +32,7 @@ from diffusionad.training.validation import Score
 from diffusionad.training.watch import Line
 from diffusionad.version import __version__
 
-__all__ = ["TrainedRun", "alone", "finish", "make_origin", "run_warnings", "train"]
+__all__ = ["TrainedRun", "alone", "counted", "finish", "make_origin", "resolve_run", "run_warnings", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def train(
     Args:
         data: folder of good pictures, or a data set in a known layout.
         out: the run's folder; a run already there is resumed.
-        preset: tiny, small, base or journal; None: the file's, else small.
+        preset: tiny, small, base, journal or paper-v1; None: the file's, else small.
         max_time: seconds of training; None: the preset's.
         images: images to see instead; repeatable to the bit.
         category: which one, where a data set has several.
@@ -114,6 +114,7 @@ def train(
     place = Path(cache) if cache else None
     good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
     real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
+    config = counted(config, len(good.training.samples))
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
     if not fabric.is_global_zero:
@@ -156,10 +157,21 @@ def resolve_run(
     if roi is not None:
         overrides["data.roi"] = str(roi)
     if images is not None:
-        overrides |= {"training.images": images, "training.max_seconds": max_time}
+        overrides |= {"training.images": images, "training.max_seconds": max_time, "training.epochs": None}
     elif max_time is not None:
-        overrides |= {"training.max_seconds": max_time, "training.images": None}
-    return resolve(preset, file=Path(config_file) if config_file else None, settings=settings, overrides=overrides)
+        overrides |= {"training.max_seconds": max_time, "training.images": None, "training.epochs": None}
+    config = resolve(preset, file=Path(config_file) if config_file else None, settings=settings, overrides=overrides)
+    check_passes(config)
+    return config
+
+
+def counted(config: Config, pictures: int) -> Config:
+    """The configuration with its epochs, where it has them, as images seen of so many training pictures."""
+    epochs = config.training.epochs
+    if epochs is None:
+        return config
+    training = config.training.model_copy(update={"images": epochs * pictures})
+    return config.model_copy(update={"training": training})
 
 
 def finish(

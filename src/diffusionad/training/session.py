@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -189,12 +190,16 @@ class Session:
 
 def _optimizer(detector: Detector, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW, a rate for each network."""
-    groups = [
-        {"params": list(detector.denoiser.parameters()), "base_rate": settings.denoiser_rate},
-        {"params": list(detector.segmenter.parameters()), "base_rate": settings.segmenter_rate},
+    groups: list[dict[str, Any]] = [
+        {"params": list(network.parameters()), "base_rate": rate}
+        for network, rate in (
+            (detector.denoiser, settings.denoiser_rate),
+            (detector.segmenter, settings.segmenter_rate),
+        )
+        if network is not None
     ]
     return torch.optim.AdamW(
-        groups, lr=settings.denoiser_rate, betas=(0.9, 0.99), weight_decay=settings.decay, fused=True
+        groups, lr=settings.denoiser_rate, betas=(0.9, settings.beta2), weight_decay=settings.decay, fused=True
     )
 
 
@@ -206,7 +211,7 @@ def _key(
     start: Path | None,
 ) -> str:
     """Names the run: another limit continues it, anything else that decides the weights does not."""
-    free = {"images", "max_seconds", "checkpoint_seconds", "strip_seconds"}
+    free = {"images", "epochs", "max_seconds", "checkpoint_seconds", "strip_seconds"}
     digest = sha256((config.model_dump_json(exclude={"training": free}) + good.key + real.key).encode())
     if start is not None:
         digest.update(file_hash(start).encode())

@@ -41,7 +41,7 @@ class Progress:
 
 
 class Averaged:
-    """Exponential moving average of a module's weights, the half-life counted in images; ramps up early."""
+    """Exponential moving average of a module's weights, the half-life counted in images; ramps up early. 0 copies."""
 
     def __init__(self, module: nn.Module, half_life: float) -> None:
         self._half_life = half_life
@@ -54,7 +54,7 @@ class Averaged:
     @torch.no_grad()
     def update(self, module: nn.Module, batch: int, steps: int) -> None:
         """Move towards the module's weights after a step of `batch` images; integers are copied."""
-        keep = min(0.5 ** (batch / self._half_life), (1 + steps) / (10 + steps))
+        keep = min(0.5 ** (batch / self._half_life), (1 + steps) / (10 + steps)) if self._half_life else 0.0
         for name, value in module.state_dict().items():
             if value.is_floating_point():
                 self.tensors[name].lerp_(value, 1 - keep)

@@ -40,8 +40,7 @@ def write_strip(
     rows = []
     for index, image in enumerate(batch.image):
         given = torch.from_numpy(image[None]).to(device)
-        steps = torch.full((1,), detector.t_fine, device=device)
-        noisy = detector.schedule.disturb(given, steps, detector.noise[:1].to(device))
+        noisy = detector.disturbed(given)
         _, anomaly_map, reconstruction = detector(given)
         planted = np.repeat(batch.true_mask[index, 0, :, :, None], 3, axis=2)
         shown = [

@@ -101,7 +101,7 @@ def _gently(bundle: Bundle, max_time: float | None, images: int | None) -> Confi
     """The bundle's settings with a budget and gentler rates; its region of interest is the one it holds."""
     config, training = bundle.config, bundle.config.training
     roi = str(bundle.folder / "roi.png") if bundle.roi is not None else None
-    limits = {"images": images, "max_seconds": None if images else max_time}
+    limits = {"images": images, "epochs": None, "max_seconds": None if images else max_time}
     rates = {
         "denoiser_rate": training.denoiser_rate * GENTLER,
         "segmenter_rate": training.segmenter_rate * GENTLER,

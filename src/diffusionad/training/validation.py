@@ -56,11 +56,12 @@ class HeldOut:
             score, anomaly_map, _ = detector(torch.from_numpy(image[None]).to(device))
             values = anomaly_map[0].float().cpu().numpy()
             pixels.add(values, true_mask, judged)
-            scores.append(float(score[0]) if judged is None else _score_inside(values, judged, detector.top_k))
+            scores.append(float(score[0]) if judged is None else _score_inside(values, judged, detector))
         planted = [bool(true_mask.any()) for true_mask in self._true_mask]
         return Score(auroc(scores, planted), float(pixels.result().pixel_ap or 0.0))
 
 
-def _score_inside(anomaly_map: FloatMap, judged: BoolMap, top_k: int) -> float:
+def _score_inside(anomaly_map: FloatMap, judged: BoolMap, detector: Detector) -> float:
     """The image score as the inspector takes it."""
-    return image_score(np.where(judged, anomaly_map, np.float32(0)), top_k_inside(top_k, judged))
+    seen = np.where(judged, anomaly_map, np.float32(0))
+    return image_score(seen, top_k_inside(detector.top_k, judged), detector.least)
