@@ -37,7 +37,19 @@ def bundle(trained: Path, tmp_path: Path) -> Path:
 
 
 COMMANDS = (
-    *("demo", "train", "calibrate", "evaluate", "predict", "compare", "rejudge", "info", "datasets", "doctor"),
+    *(
+        "demo",
+        "train",
+        "calibrate",
+        "evaluate",
+        "predict",
+        "compare",
+        "rejudge",
+        "feedback",
+        "info",
+        "datasets",
+        "doctor",
+    ),
     "report",
 )
 

@@ -17,7 +17,17 @@ from diffusionad.tensors import to_image
 PICTURES = list(np.random.default_rng(0).integers(0, 256, (5, 32, 40, 3), dtype=np.uint8))
 FOREGROUND = np.zeros((32, 40), dtype=np.bool_)
 FOREGROUND[6:28, 8:34] = True
-WHERE = {"image": 0, "clean": 0, "true_mask": 0, "is_normal": 0, "noise": 1, "time": 1, "indices": 0}
+WHERE = {
+    "image": 0,
+    "clean": 0,
+    "true_mask": 0,
+    "is_normal": 0,
+    "is_clean_known": 0,
+    "is_outlined": 0,
+    "noise": 1,
+    "time": 1,
+    "indices": 0,
+}
 """Axis of the samples."""
 
 

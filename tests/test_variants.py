@@ -19,6 +19,7 @@ from diffusionad.export import check_passes, to_onnx
 from diffusionad.inspector import OnnxBackend
 from diffusionad.scoring import image_score, pixels_for
 from diffusionad.structures import Picture
+from diffusionad.synthesis import RealDefect
 from diffusionad.training.habit import fit_normality
 from diffusionad.training.loop import rate_at, tensors_of
 from diffusionad.training.runs import counted, resolve_run
@@ -263,3 +264,23 @@ def test_the_authors_sources_and_operations_are_the_presets() -> None:
     assert (recipe.count, len(recipe.operations), recipe.grid) == (2, 7, 8)
     assert not {"brightness", "hue", "rotate"} & set(recipe.operations)
     assert isinstance(build_detector(tiny()), Detector)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_nobody_knows_of_real_defects_moves_no_variant(name: str) -> None:
+    settings = config(name, **{"synthesis.shown_share": 0.5, "synthesis.pasted_share": 0.5})
+    mask = np.zeros((SIZE, SIZE), np.bool_)
+    mask[8:20, 8:20] = True
+    real = [RealDefect(images(1, seed)[0].numpy(), outline) for seed, outline in ((4, mask), (5, None))]
+    pairs = build_pairs(settings, pictures(6), [None] * 6, [], "pair", None, real)
+    given = tensors_of(pairs.batch(0, 8), slice(0, 8), torch.device("cpu"))
+    assert not given["is_clean_known"].all()
+    assert not given["is_outlined"].all()
+    step = TrainingStep(shaken(build_detector(settings)), settings.diffusion, settings.loss)
+    with torch.no_grad():
+        before = step(**given)
+        bare = given["is_outlined"].logical_not()[:, None, None, None].expand_as(given["clean"])
+        after = step(**given | {"clean": torch.where(bare, 0.7, given["clean"])})
+    assert all(torch.isfinite(loss) for loss in before)
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])

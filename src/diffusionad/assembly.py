@@ -19,7 +19,7 @@ from diffusionad.pairs import PairMaker
 from diffusionad.rng import Draw, Stream, fixed_noise, normal
 from diffusionad.scoring import pixels_for
 from diffusionad.structures import BoolMap, FloatMap, Image, Picture
-from diffusionad.synthesis import Recipe, Synthesizer, Textures
+from diffusionad.synthesis import RealDefect, Recipe, Synthesizer, Textures
 
 __all__ = ["TorchBackend", "build_detector", "build_pairs"]
 
@@ -117,10 +117,11 @@ def build_pairs(
     textures: Sequence[NDArray[np.uint8]],
     stream: Stream,
     judged: Sequence[BoolMap | None] | None = None,
+    real: Sequence[RealDefect] = (),
 ) -> PairMaker:
     """The source of training ("pair") or held-out ("validation") batches; held-out pictures are not varied.
 
-    Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere.
+    Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere. `real` defects only train.
     """
     synthesis, training, tiled = config.synthesis, stream == "pair", config.data.fit == "tile"
     return PairMaker(
@@ -138,6 +139,9 @@ def build_pairs(
         light=config.data.light if training else 0.0,
         stream=stream,
         judged=judged,
+        real=real if training else (),
+        shown_share=synthesis.shown_share,
+        pasted_share=synthesis.pasted_share,
         draw=_noise_maker(config),
         tile=config.data.size if tiled else None,
     )

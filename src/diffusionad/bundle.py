@@ -31,7 +31,7 @@ from diffusionad.neighbours import FILE as NEIGHBOURS
 from diffusionad.structures import BoolMap
 from diffusionad.version import __version__
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "load_bundle", "recalibrate", "write_bundle"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "install_bundle", "load_bundle", "recalibrate", "write_bundle"]
 
 SCHEMA_VERSION = 1
 
@@ -53,7 +53,8 @@ class Origin:
         seconds: time in the training loop.
         device: where.
         image_auroc, pixel_ap: held-out figures with planted defects; they promise nothing about real ones.
-        hashes: first 16 hexadecimal digits of the sha256 of each picture that trained or chose.
+        hashes: first 16 hexadecimal digits of the sha256 of each picture that trained or chose, real defects too.
+        real_defects: real defective pictures that trained; they chose neither weights nor threshold.
     """
 
     data: str
@@ -67,6 +68,7 @@ class Origin:
     image_auroc: float
     pixel_ap: float
     hashes: tuple[str, ...]
+    real_defects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,15 @@ def recalibrate(bundle: Bundle, calibration: Calibration) -> Bundle:
         for name in ("model.safetensors", "model.onnx", "config.json", *_present(folder)):
             shutil.copyfile(folder / name, made / name)
         _write_promise(made, bundle.config, bundle.origin, calibration)
+    return load_bundle(folder)
+
+
+def install_bundle(bundle: Bundle, folder: Path) -> Bundle:
+    """Copy a bundle to `folder`, byte by byte, whole or not at all; what was there goes. Raises ResourceError."""
+    source = bundle.folder.resolve()
+    with _Replacement(folder) as made:
+        for name in (*_CONTENT, *_present(source), "manifest.json"):
+            shutil.copyfile(source / name, made / name)
     return load_bundle(folder)
 
 
@@ -225,8 +236,10 @@ class _Replacement:
 
     def _take_place(self) -> None:
         names = (*_CONTENT, *_present(self._made))
-        write_json(self._made / "manifest.json", {name: file_hash(self._made / name) for name in names})
-        for name in names:
+        manifest = self._made / "manifest.json"
+        if not manifest.exists():  # a copy keeps its own, byte by byte
+            write_json(manifest, {name: file_hash(self._made / name) for name in names})
+        for name in (*names, manifest.name):
             sync(self._made / name)
         sync(self._made)
         shutil.rmtree(self._old, ignore_errors=True)
@@ -276,6 +289,7 @@ def _card(config: Config, origin: Origin, calibration: Calibration | None) -> st
     promise = calibration.sentence() if calibration else "Not calibrated: it gives scores, no verdicts."
     rows: Mapping[str, Any] = {
         "Trained on": f"{origin.trained} good pictures of {origin.data} ({origin.category})",
+        **({"Real defects": f"{origin.real_defects} trained too; none chose anything"} if origin.real_defects else {}),
         "Weights chosen on": f"{origin.validated} held-out good pictures with planted defects",
         "Preset, seed": f"{config.preset}, {config.seed}",
         "Working size": f"{height} x {width} pixels",

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusionad.bundle import Origin
 from diffusionad.calibration import exchangeable
 from diffusionad.data import View, labels, pooled, read_mask, read_picture, resize
 from diffusionad.errors import DataError, PictureError
-from diffusionad.files import write_bytes, write_json, write_text
+from diffusionad.files import file_hash, write_bytes, write_json, write_text
 from diffusionad.inspector import Inspector
 from diffusionad.metrics import PixelMetrics, PixelResult, auroc, average_precision, f1_max
 from diffusionad.report.gallery import Gallery
@@ -51,6 +52,7 @@ class Evaluation:
         unjudged: (path, sentence) of pictures that could not be judged.
         milliseconds: median from file to verdict.
         metrics_at: size at which pixels were compared, "working" or "native".
+        left_out: test pictures that trained the bundle and were not judged.
     """
 
     figures: dict[str, float | None]
@@ -64,6 +66,7 @@ class Evaluation:
     promise: str | None = None
     alike: float | None = None
     metrics_at: MetricsAt = "working"
+    left_out: int = 0
 
 
 @dataclass(slots=True)
@@ -104,7 +107,9 @@ def evaluate(
         DataError: there is no test picture, or a mask does not fit its picture.
         ResourceError: the disk is full.
     """
-    chosen = [sample for sample in samples if sample.split == "test"]
+    chosen, trained = _unseen([sample for sample in samples if sample.split == "test"], inspector.bundle.origin)
+    if trained:
+        line(f"Left out: {trained} test pictures that trained this bundle.", False)
     if not chosen:
         raise DataError(
             f"No test picture was found in {data}: expected test/good and test/<defect> beside train/good. "
@@ -120,7 +125,7 @@ def evaluate(
         drawn = out / "overlays" / sample.defect / f"{number:05d}_{sample.path.stem[:80]}.png"
         _judge(inspector, sample, group, tally, gallery, drawn)
         line(f"{number}/{len(chosen)} pictures", True)
-    evaluation = _summary(inspector, tally)
+    evaluation = _summary(inspector, tally, trained)
     write_json(out / "metrics.json", asdict(evaluation))
     write_text(out / "predictions.csv", as_csv(tally.judged))
     write_report(out / "report.html", _page(inspector, tally, evaluation, data), gallery)
@@ -220,7 +225,14 @@ def _true_mask(sample: Sample, view: View) -> BoolMap | None:
     return read_mask(sample.mask_path, view.native, picture=sample.path)
 
 
-def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
+def _unseen(samples: list[Sample], origin: Origin) -> tuple[list[Sample], int]:
+    """The samples that did not train, and how many did."""
+    seen = set(origin.hashes)
+    kept = [s for s in samples if not s.path.is_file() or file_hash(s.path)[:16] not in seen]
+    return kept, len(samples) - len(kept)
+
+
+def _summary(inspector: Inspector, tally: _Tally, trained: int) -> Evaluation:
     calibration = inspector.bundle.calibration
     judged = [(v, d) for v, d in tally.judged if v.verdict != "error"]
     good = [v for v, d in judged if d == GOOD]
@@ -245,6 +257,7 @@ def _summary(inspector: Inspector, tally: _Tally) -> Evaluation:
         promise=calibration.sentence() if calibration else None,
         alike=_alike(calibration.scores, [v.score for v in good]) if calibration and good else None,
         metrics_at=tally.metrics_at,
+        left_out=trained,
     )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from diffusionad.errors import ResourceError
+from diffusionad.errors import ResourceError, UsageError
 
-__all__ = ["file_hash", "refused", "sync", "write_bytes", "write_file", "write_json", "write_text"]
+__all__ = ["alone_in", "file_hash", "refused", "sync", "write_bytes", "write_file", "write_json", "write_text"]
 
 
 def write_file(path: Path, fill: Callable[[Path], None]) -> None:
@@ -60,6 +60,29 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON to `path`, whole or not at all. NaN is refused (ValueError)."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def alone_in(folder: Path, otherwise: str) -> Iterator[None]:
+    """One process at a time in a folder, which is made; the lock goes with the process, however it ends.
+
+    Raises:
+        UsageError: another process is in it; says `otherwise`.
+        ResourceError: the folder cannot be written.
+    """
+    import fcntl  # not on Windows, where bundles judge all the same
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = (folder / ".lock").open("w")
+    except OSError as error:
+        raise refused(folder, error) from error
+    with held as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(otherwise) from None
+        yield
 
 
 def file_hash(path: Path) -> str:

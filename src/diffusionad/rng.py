@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Draw", "Stream", "fixed_noise", "generator", "normal"]
 
-Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "planted"]
+Stream = Literal["split", "order", "pair", "noise", "validation", "inference", "weights", "planted", "real"]
 
 Draw = Callable[..., NDArray[np.float32]]
 """(rng, *shape) -> noise of zero mean and unit variance, float32; `normal` is one."""
@@ -24,6 +24,7 @@ _STREAMS: dict[Stream, int] = {
     "inference": 6,
     "weights": 7,
     "planted": 8,
+    "real": 9,
 }
 
 

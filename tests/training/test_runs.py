@@ -243,7 +243,7 @@ def test_pictures_of_different_sizes_and_depths_train_together(data: Path, tmp_p
 
 
 def test_one_run_at_a_time_in_a_folder(data: Path, tmp_path: Path) -> None:
-    with runs._alone(tmp_path, runs.open_fabric("cpu", 1, 1, runs.resolve("tiny").training)):
+    with runs.alone(tmp_path, runs.open_fabric("cpu", 1, 1, runs.resolve("tiny").training)):
         result = subprocess.run(command(data, tmp_path, 8), capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "Another process trains into" in result.stderr

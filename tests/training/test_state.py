@@ -94,6 +94,8 @@ def batch(seed: int) -> dict[str, Tensor]:
         "clean": torch.where(true_mask, 0.0, image),
         "true_mask": true_mask,
         "is_normal": torch.tensor([True, False]),
+        "is_clean_known": torch.ones(2, 1, 32, 32, dtype=torch.bool),
+        "is_outlined": torch.tensor([True, True]),
         "noise": torch.randn(2, 2, 3, 32, 32, generator=chance),
         "time": torch.rand(2, 2, generator=chance, dtype=torch.float64),
     }

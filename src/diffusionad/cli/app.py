@@ -25,6 +25,7 @@ app.command("diffusionad.cli.demo:demo", help="Write the sample set, train, cali
 app.command("diffusionad.cli.doctor:doctor", help="Look for faults in a data set before training on it.")
 app.command("diffusionad.cli.train:train", help="Train on a folder of good pictures; run again to resume.")
 app.command("diffusionad.cli.calibrate:calibrate", help="Set the threshold from good pictures never trained on.")
+app.command("diffusionad.cli.feedback:feedback", help="Learn from operators' verdicts; promote or keep the old bundle.")
 app.command("diffusionad.cli.judge:evaluate", help="Measure a bundle on pictures whose truth is known.")
 app.command("diffusionad.cli.judge:predict", help="Judge files, folders and globs.")
 app.command("diffusionad.cli.compare:compare", help="Compare two bundles on the same test pictures.")

@@ -17,7 +17,7 @@ from diffusionad.inspector import Inspector
 from diffusionad.recalibration import Recalibration, Wanted, find_calibration
 from diffusionad.structures import Sample
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "good_pictures"]
 
 _ESCAPES = "10%"
 
@@ -66,7 +66,7 @@ def calibrate(
         unlike=unlike,
     )
     inspector = Inspector.load(bundle)
-    found = find_calibration(inspector, _good(data, layout, category, by), wanted, screen.line)
+    found = find_calibration(inspector, good_pictures(data, layout, category, by), wanted, screen.line)
     recalibrate(inspector.bundle, found.calibration)
     _show(screen, found)
     calibration = found.calibration
@@ -85,7 +85,7 @@ def calibrate(
     return 3 if found.unjudged else 0
 
 
-def _good(data: Path, layout: str, category: str | None, by: By | None) -> list[Sample]:
+def good_pictures(data: Path, layout: str, category: str | None, by: By | None = None) -> list[Sample]:
     """Good test pictures where there are some, else all good ones; with --by product of all categories."""
     categories: list[str | None] = [category]
     if by == "product" and category is None:

@@ -19,7 +19,7 @@ from diffusionad.inspector import Inspector
 from diffusionad.report.paired import Changed, PairedPage, write_paired
 from diffusionad.version import __version__
 
-__all__ = ["compare"]
+__all__ = ["compare", "write_comparison"]
 
 
 def compare(
@@ -53,8 +53,7 @@ def compare(
     first, second = Inspector.load(bundle_a), Inspector.load(bundle_b)
     result = judge_both(first, second, samples, data=str(data), line=screen.line)
     unjudged = [pair for pair in result.pairs if not pair.judged]
-    write_text(out / "comparison.csv", comparison_csv(result))
-    write_paired(out / "comparison.html", _page(result, (bundle_a, bundle_b), data))
+    write_comparison(out, result, (bundle_a, bundle_b), data)
     rows = {name: result.table(name) for name in ("all", "good", "defective")}
     cells = [
         [k, str(t.both), str(t.only_first), str(t.only_second), str(t.neither), f"{t.p_value:.3g}"]
@@ -78,6 +77,12 @@ def compare(
         }
     )
     return 3 if unjudged else 0
+
+
+def write_comparison(out: Path, result: Comparison, bundles: tuple[Path, Path], data: Path) -> None:
+    """Write comparison.csv and comparison.html into `out`. Raises ResourceError."""
+    write_text(out / "comparison.csv", comparison_csv(result))
+    write_paired(out / "comparison.html", _page(result, bundles, data))
 
 
 def _page(result: Comparison, bundles: tuple[Path, Path], data: Path) -> PairedPage:

@@ -33,6 +33,7 @@ def train(
     num_nodes: int = 1,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     config: Path | None = None,
+    defects: Path | None = None,
     cache: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -59,6 +60,7 @@ def train(
         num_nodes: Nodes.
         settings: section.key=value, any number of times; see the file config.json of a run for all of them.
         config: TOML file with settings.
+        defects: Folder of a few real defective pictures, flat or by kind, with masks or without: they train too.
         cache: Folder for decoded pictures, which other runs may share; without it memory, or OUT/cache for large sets.
         dry_run: Read everything, say what would be done, and stop.
         json: Print one JSON object instead of text.
@@ -70,6 +72,8 @@ def train(
     whole = is_all(category, reading)
     if whole and devices * num_nodes > 1:
         raise UsageError("--category all trains in one process; give one --category to train in several.")
+    if whole and defects is not None:
+        raise UsageError("--defects is for one product: give one --category.")
     places = {name: out / name for name in reading.categories} if whole else {category: out}
     asked: dict[str, Any] = {
         "preset": preset,
@@ -80,6 +84,7 @@ def train(
         "roi": roi,
         "settings": settings or [],
         "config_file": config,
+        "defects": defects,
         "layout": reading.layout,
     }
     if dry_run:

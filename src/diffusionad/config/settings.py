@@ -104,9 +104,15 @@ class SynthesisSettings(_Closed):
     """Tiles a side into which a rearranged picture is cut."""
     rearrange_textures: bool = True
     """Draw the kind rearranged for textures too; the authors fill their defects with texture pictures only."""
+    shown_share: Share = 0.25
+    """With real defects: share of the anomalous samples that are their pictures as they are."""
+    pasted_share: Share = 0.25
+    """With real defects that have masks: share of the anomalous samples with one of them pasted into a good picture."""
 
     @model_validator(mode="after")
     def _something_is_drawn(self) -> SynthesisSettings:
+        if self.shown_share + self.pasted_share > 1:
+            raise ValueError("shown_share and pasted_share are parts of the anomalous samples, together at most 1")
         if not any(self.kinds.values()):
             raise ValueError("kinds must give at least one kind of defect a weight above 0")
         if self.normal_share[0] > self.normal_share[1]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from diffusionad.data.defects import find_defects
 from diffusionad.data.finding import find_pictures
 from diffusionad.data.fit import Framing, View
 from diffusionad.data.foreground import Foregrounds, find_foregrounds
 from diffusionad.data.known import DATA_SETS, DataSet
 from diffusionad.data.layouts import Reading, describe_layouts, find_samples, layout_trees, recognise
+from diffusionad.data.manifest import table_rows
 from diffusionad.data.masks import is_mask_empty, read_mask, read_mask_levels
 from diffusionad.data.pictures import (
     BACKGROUND,
@@ -47,6 +49,7 @@ __all__ = [
     "cut_tile",
     "day_in",
     "describe_layouts",
+    "find_defects",
     "find_foregrounds",
     "find_pictures",
     "find_samples",
@@ -68,4 +71,5 @@ __all__ = [
     "resize_mask",
     "roi_at",
     "see",
+    "table_rows",
 ]

@@ -26,7 +26,7 @@ from diffusionad.data.trees import GOOD_NAMES
 from diffusionad.errors import DataError
 from diffusionad.structures import GOOD, Sample
 
-__all__ = ["is_manifest", "manifest_categories", "manifest_samples", "visa_categories", "visa_samples"]
+__all__ = ["is_manifest", "manifest_categories", "manifest_samples", "table_rows", "visa_categories", "visa_samples"]
 
 _COLUMNS = ("path", "label", "mask", "split", "category", "session", "camera")
 _VISA_COLUMNS = ("object", "split", "label", "image", "mask")
@@ -171,6 +171,16 @@ def _check_files(missing: Sequence[tuple[int, Path]], table: Path, advice: str) 
         raise DataError(
             f"{str(table)!r} lists files that are not there ({shown}{more}); {advice}.", code="data.manifest"
         )
+
+
+def table_rows(table: Path, known: Sequence[str], needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table, CSV or JSON lines: the line, and its values by column, stripped, "" where there is none.
+
+    Raises:
+        DataError: no table, an unknown column, or one of `needed` that is missing.
+    """
+    for row in _rows(table, known, needed):
+        yield row.line, dict(row.values)
 
 
 def _rows(table: Path, known: Sequence[str], needed: Sequence[str]) -> Iterator[_Row]:

@@ -19,12 +19,14 @@ from diffusionad.structures import GOOD, Sample
 
 __all__ = [
     "GOOD_NAMES",
+    "MASK_NAMES",
     "dagm_categories",
     "dagm_samples",
     "folder_categories",
     "folder_samples",
     "kolektor_categories",
     "kolektor_samples",
+    "mask_of",
     "names_good",
     "split_categories",
     "split_samples",
@@ -40,7 +42,9 @@ _DEFECT_NAMES = frozenset(
     {"abnormal", "anomalies", "anomalous", "anomaly", "bad", "broken", "crack", "defect", "defective", "defects"}
     | {"fail", "faulty", "ng", "nok", "not_good", "reject", "rejects", "scratch"}
 )
-_MASK_NAMES = frozenset({"ground_truth", "mask", "masks"})
+MASK_NAMES = frozenset({"ground_truth", "mask", "masks"})
+"""What folders of masks are called, in small letters."""
+
 _MASK_ENDINGS = ("_mask", "_label", "")  # in the order in which they are looked for
 _DEFECT = "defect"  # where a tree does not say which kind
 _ITEM = re.compile(r"kos\d+", re.IGNORECASE)
@@ -61,7 +65,7 @@ def split_samples(folder: Path, category: str, root: Path, good: str) -> Iterato
         defect = GOOD if kind.name.casefold() in (good, GOOD) else kind.name
         masks = {} if defect == GOOD else pictures_by_stem(child(truth, kind.name, root), root)
         for path in pictures_under(kind, root):
-            yield Sample(path, "test", category, defect, _mask_of(path, kind, masks))
+            yield Sample(path, "test", category, defect, mask_of(path, kind, masks))
 
 
 def dagm_categories(root: Path) -> dict[str, Path]:
@@ -142,13 +146,13 @@ def folder_samples(folder: Path, category: str, root: Path) -> Iterator[Sample]:
                 f"{str(path)!r} lies beside the folder {good[0]!r}, so nobody knows whether it is good; "
                 f"move it into {good[0]!r} or into a folder named after its defect."
             )
-        if any(part.casefold() in _MASK_NAMES for part in parents):
+        if any(part.casefold() in MASK_NAMES for part in parents):
             continue
         if good and parents[0].casefold() in GOOD_NAMES | _GOOD_TEST_NAMES:
             yield Sample(path, "train" if parents[0] in good else "test", category, GOOD)
             continue
         kind = next((part for part in parents if good or part.casefold() in _DEFECT_NAMES), None)
-        mask = _mask_of(path, folder / kind, masks.get(kind, {})) if kind and parents[0] == kind else None
+        mask = mask_of(path, folder / kind, masks.get(kind, {})) if kind and parents[0] == kind else None
         yield Sample(path, "test" if kind else "train", category, kind or GOOD, mask)
 
 
@@ -158,7 +162,7 @@ def _here_or_below(root: Path, fits: Callable[[Path], bool]) -> dict[str, Path]:
     return {folder.name: folder for folder in folders(root, root) if fits(folder)}
 
 
-def _mask_of(path: Path, kind: Path, masks: Mapping[str, Path]) -> Path | None:
+def mask_of(path: Path, kind: Path, masks: Mapping[str, Path]) -> Path | None:
     """The mask of a picture in the folder `kind`; `masks` as of `pictures_by_stem`."""
     stem = str(path.relative_to(kind).with_suffix(""))
     return next((masks[stem + ending] for ending in _MASK_ENDINGS if stem + ending in masks), None)
@@ -166,7 +170,7 @@ def _mask_of(path: Path, kind: Path, masks: Mapping[str, Path]) -> Path | None:
 
 def _masks_of_kinds(root: Path, good: list[str]) -> dict[str, dict[str, Path]]:
     """For each folder of defective pictures, its masks: <masks>/<kind>/*, or <masks>/* where there is one kind only."""
-    places = [folder for folder in folders(root, root) if folder.name.casefold() in _MASK_NAMES]
+    places = [folder for folder in folders(root, root) if folder.name.casefold() in MASK_NAMES]
     kinds = [
         folder
         for folder in folders(root, root)

@@ -2,7 +2,8 @@
 
 from diffusionad.synthesis.defects import DEFECTS
 from diffusionad.synthesis.operations import OPERATIONS, Recipe
+from diffusionad.synthesis.pasting import RealDefect, paste
 from diffusionad.synthesis.synthesizer import Synthesizer, SyntheticPair
 from diffusionad.synthesis.textures import Textures
 
-__all__ = ["DEFECTS", "OPERATIONS", "Recipe", "Synthesizer", "SyntheticPair", "Textures"]
+__all__ = ["DEFECTS", "OPERATIONS", "RealDefect", "Recipe", "Synthesizer", "SyntheticPair", "Textures", "paste"]

@@ -2,5 +2,6 @@
 
 from diffusionad.training.plan import plan
 from diffusionad.training.runs import TrainedRun, train
+from diffusionad.training.tuning import fine_tune
 
-__all__ = ["TrainedRun", "plan", "train"]
+__all__ = ["TrainedRun", "fine_tune", "plan", "train"]

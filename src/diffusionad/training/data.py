@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from diffusionad.errors import PictureError, TooFewPicturesError, UsageError
 from diffusionad.files import file_hash
 from diffusionad.report.pictures import to_display
 from diffusionad.rng import generator
-from diffusionad.structures import BoolMap, Picture, Sample
+from diffusionad.structures import GOOD, BoolMap, Picture, Sample
 from diffusionad.training.cache import Cache, Entry, Pictures
 from diffusionad.training.machine import free_memory
 
@@ -44,7 +44,6 @@ FEWEST = 10
 
 ENOUGH = 30
 """Good pictures below which no promise about false alarms is made."""
-
 
 IN_MEMORY = 0.25
 """Share of the free memory that decoded pictures may take; 16 bits take twice what is reckoned."""
@@ -110,9 +109,16 @@ class GoodPictures:
 
 
 def read_good_pictures(
-    root: Path, config: Config, layout: str, category: str | None, *, spill: Path, cache: Path | None = None
+    root: Path,
+    config: Config,
+    layout: str,
+    category: str | None,
+    *,
+    spill: Path,
+    cache: Path | None = None,
+    added: Sequence[Path] = (),
 ) -> GoodPictures:
-    """Find, read and split the good training pictures of a data set.
+    """Find, read and split the good training pictures of a data set; those `added` train too and do not move the split.
 
     Decoded pictures are held in memory when they take at most a quarter of what is free, else in files under `spill`.
     With `cache` they are always in files under that folder, where the next run finds them.
@@ -123,11 +129,12 @@ def read_good_pictures(
         ResourceError: the disk is full, or the cache cannot be written.
     """
     samples = [item for item in find_samples(root, layout, category) if item.split == "train" and item.is_good]
+    more = [Sample(path, "train", "", GOOD) for path in added]
     framing = _framing(config, samples)
-    folder = cache or (None if _fits(samples, framing, config.channels) else spill)
+    folder = cache or (None if _fits([*samples, *more], framing, config.channels) else spill)
     store = Cache(folder, config.data.model_dump(mode="json", exclude=_NO_PIXELS)) if folder else None
     readable, held, views, digests, unreadable = [], [], [], [], []
-    for sample in samples:
+    for sample in (*samples, *more):
         try:
             digest = _digest(sample.path)
             pixels, view = _read(sample.path, digest, framing, config.data.channels, store)
@@ -138,15 +145,17 @@ def read_good_pictures(
         held.append(pixels)
         views.append(view)
         readable.append(sample)
-    if len(readable) < FEWEST:
+    count = len({sample.path for sample in readable}.difference(added))
+    if count < FEWEST:
         because = f" {len(unreadable)} more could not be read; the first: {unreadable[0][1]}" if unreadable else ""
         raise TooFewPicturesError(
-            f"{len(readable)} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
+            f"{count} good pictures were found in {root}; at least {FEWEST} are needed to learn from some and "
             f"check on others, {ENOUGH} for a promise about false alarms, and 100 or more are better.{because}"
         )
     pictures = Pictures(held)
-    found = _foregrounds(config, readable, pictures)
-    masks, parts = _Masks(found.masks), _split(len(readable), config)
+    found = _foregrounds(config, readable[:count], pictures)
+    masks, parts = _Masks(found.masks), _split(count, config)
+    parts[0].extend(range(count, len(readable)))
     training, validation, calibration = (
         Portion([readable[i] for i in part], pictures.at(part), masks.at(part), [views[i] for i in part])
         for part in parts
@@ -270,7 +279,10 @@ class _Masks(Sequence["BoolMap | None"]):
 
 
 def _foregrounds(config: Config, samples: Sequence[Sample], pictures: Sequence[Picture]) -> Foregrounds:
+    """Nobody drew those of pictures beyond `samples`: where masks are drawn, all of these counts."""
     fit = config.data.fit
     if fit == "tile":  # the object is looked for in the picture, not in its tiles
         fit, pictures = "stretch", [resize(picture, config.data.size) for picture in pictures]
-    return find_foregrounds(config.data.foreground, pictures, samples, fit)
+    found = find_foregrounds(config.data.foreground, pictures, samples, fit)
+    beyond = len(pictures) - len(found.masks)
+    return replace(found, masks=[*found.masks, *[np.ones(config.data.size, dtype=np.bool_)] * beyond])

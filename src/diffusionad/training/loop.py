@@ -132,6 +132,8 @@ def tensors_of(batch: Batch, mine: slice, device: torch.device) -> dict[str, Ten
         "clean": tensor(batch.clean[mine]),
         "true_mask": tensor(batch.true_mask[mine]),
         "is_normal": tensor(batch.is_normal[mine]),
+        "is_clean_known": tensor(batch.is_clean_known[mine]),
+        "is_outlined": tensor(batch.is_outlined[mine]),
         "noise": tensor(batch.noise[:, mine]),
         "time": tensor(batch.time[:, mine]),
     }

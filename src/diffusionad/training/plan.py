@@ -11,6 +11,7 @@ from torch import nn
 
 from diffusionad.assembly import build_detector
 from diffusionad.training.data import read_good_pictures
+from diffusionad.training.real import find_real_defects
 from diffusionad.training.runs import counted, resolve_run
 
 __all__ = ["plan"]
@@ -29,17 +30,21 @@ def plan(
     roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
+    defects: str | Path | None = None,
 ) -> dict[str, Any]:
     """Read the data and the settings as `train` would and return what it would do. Raises what `train` raises."""
     config = resolve_run(preset, max_time, images, seed, foreground, settings, config_file, roi)
     with TemporaryDirectory() as spill:
         good = read_good_pictures(Path(data), config, layout, category, spill=Path(spill))
+    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
     config = counted(config, len(good.training.samples))
     detector = build_detector(config)
     return {
         "training pictures": len(good.training.samples),
         "validation pictures": len(good.validation.samples),
         "calibration pictures": len(good.calibration.samples),
+        "real defects": real.count,
+        "real defects with a mask": real.outlined,
         "unreadable pictures": len(good.unreadable),
         "foreground": good.kind,
         "judged share": round(good.training.views[0].judged_share, 4),

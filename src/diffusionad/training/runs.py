@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,20 +18,21 @@ from diffusionad.conditions import CONDITIONS
 from diffusionad.config import Config, resolve
 from diffusionad.data import labels
 from diffusionad.detector import Detector
-from diffusionad.errors import BundleError, UsageError
+from diffusionad.errors import BundleError
 from diffusionad.export import check_passes, to_onnx
-from diffusionad.files import file_hash, refused
+from diffusionad.files import alone_in, file_hash
 from diffusionad.inspector import Inspector, OnnxBackend
 from diffusionad.neighbours import Neighbours
 from diffusionad.training.data import ENOUGH, GoodPictures, read_good_pictures, read_textures
 from diffusionad.training.machine import open_fabric
+from diffusionad.training.real import RealDefects, find_real_defects
 from diffusionad.training.session import Session
 from diffusionad.training.state import Progress
 from diffusionad.training.validation import Score
 from diffusionad.training.watch import Line
 from diffusionad.version import __version__
 
-__all__ = ["TrainedRun", "counted", "resolve_run", "train"]
+__all__ = ["TrainedRun", "alone", "counted", "finish", "make_origin", "resolve_run", "run_warnings", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def train(
     roi: str | Path | None = None,
     settings: Sequence[str] = (),
     config_file: str | Path | None = None,
+    defects: str | Path | None = None,
     cache: str | Path | None = None,
     line: Line | None = None,
 ) -> TrainedRun:
@@ -97,6 +98,7 @@ def train(
         roi: file of the region of interest, a mask or polygons (`data.roi`); None: the configuration's.
         settings: "section.key=value" each.
         config_file: TOML file with settings.
+        defects: folder of a few real defective pictures, which train too and choose nothing; see `find_defects`.
         cache: folder for decoded pictures, which other runs may share; None: memory, or `out`/cache where a set takes
             more than a quarter of what is free. Results do not depend on it.
         line: shows a line of text; True when the next may overwrite it. None: silence.
@@ -111,22 +113,30 @@ def train(
     folder, line = Path(out), line or _silent
     place = Path(cache) if cache else None
     good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
+    real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
     config = counted(config, len(good.training.samples))
     drawn = read_textures(Path(textures) if textures else None, config.data.size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
     if not fabric.is_global_zero:
         line = _silent
-    with _alone(folder, fabric):
-        line(_opening(good, config, fabric), False)
-        session = Session(fabric, folder, config, good, drawn, line)
+    with alone(folder, fabric):
+        line(_opening(good, config, fabric, real), False)
+        session = Session(fabric, folder, config, good, drawn, line, real)
         before, score, progress = session.progress.images, session.fit(), session.progress
         if fabric.is_global_zero and not (progress.images == before and _is_bundle(folder / "bundle")):
             line("Writing the bundle and calibrating.", False)
-            _finish(folder, session, config, good, _origin(Path(data), good, progress, score, str(fabric.device)))
+            origin = make_origin(Path(data), good, real, progress, score, str(fabric.device))
+            finish(folder, session, config, good, origin)
         fabric.barrier()
     bundle = load_bundle(folder / "bundle")
     return TrainedRun(
-        folder, bundle, score, progress.images, progress.seconds, _warnings(good, bundle), tuple(good.unreadable)
+        folder,
+        bundle,
+        score,
+        progress.images,
+        progress.seconds,
+        (*run_warnings(good, bundle), *real.warnings),
+        tuple(good.unreadable),
     )
 
 
@@ -164,7 +174,15 @@ def counted(config: Config, pictures: int) -> Config:
     return config.model_copy(update={"training": training})
 
 
-def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, origin: Origin) -> None:
+def finish(
+    folder: Path,
+    session: Session,
+    config: Config,
+    good: GoodPictures,
+    origin: Origin,
+    false_alarms: float = 0.01,
+    sure: float | None = None,
+) -> None:
     """Export, calibrate with scores from the very file that will judge, and write the bundle, whole or not at all."""
     detector: Detector = build_detector(config).eval()
     detector.load_state_dict(load_file(session.weights))
@@ -181,6 +199,8 @@ def _finish(folder: Path, session: Session, config: Config, good: GoodPictures, 
         origin=origin,
         calibration=calibrate(
             [outcome.image_score for outcome in outcomes],
+            false_alarms,
+            sure=sure,
             peaks=[float(outcome.anomaly_map.max()) for outcome in outcomes],
             sessions=labels(good.calibration.samples, "session"),
             conditions={name: [row[name] for row in rows] for name in CONDITIONS},
@@ -199,7 +219,10 @@ def _neighbours(good: GoodPictures) -> str:
     return Neighbours.choose(names, good.training.pictures).to_text()
 
 
-def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, device: str) -> Origin:
+def make_origin(
+    data: Path, good: GoodPictures, real: RealDefects, progress: Progress, score: Score, device: str
+) -> Origin:
+    """Where the model of a run comes from, for its bundle."""
     return Origin(
         data=data.resolve().name,
         category=good.training.samples[0].category,
@@ -211,7 +234,8 @@ def _origin(data: Path, good: GoodPictures, progress: Progress, score: Score, de
         device=device,
         image_auroc=score.image_auroc,
         pixel_ap=score.pixel_ap,
-        hashes=tuple(good.hashes),
+        hashes=(*good.hashes, *real.hashes),
+        real_defects=real.count,
     )
 
 
@@ -227,19 +251,21 @@ def _is_bundle(folder: Path) -> bool:
     return True
 
 
-def _opening(good: GoodPictures, config: Config, fabric: Fabric) -> str:
+def _opening(good: GoodPictures, config: Config, fabric: Fabric, real: RealDefects) -> str:
     held = f", decoded in {good.cache}" if good.cache else ""
     limit = f"{config.training.images} images" if config.training.images else f"{config.training.max_seconds:.0f} s"
+    few = f" Real defects that train too: {real.count}, {real.outlined} with a mask." if real.count else ""
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
         f"the weights, {len(good.calibration.samples)} for the threshold{held}; "
         f"foreground: {good.kind} ({good.reason}). "
         f"Preset {config.preset} at {config.data.size[0]} x {config.data.size[1]}, {limit}, "
-        f"{fabric.world_size} x {fabric.device.type}."
+        f"{fabric.world_size} x {fabric.device.type}.{few}"
     )
 
 
-def _warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
+def run_warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
+    """What a person should read about the pictures of a run."""
     warnings = [f"Left out: {sentence}" for _, sentence in good.unreadable]
     count = sum(len(portion.samples) for portion in (good.training, good.validation, good.calibration))
     if count < ENOUGH:
@@ -251,21 +277,10 @@ def _warnings(good: GoodPictures, bundle: Bundle) -> tuple[str, ...]:
 
 
 @contextmanager
-def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
-    """One run at a time in a folder; the lock goes with the process, however it ends."""
+def alone(folder: Path, fabric: Fabric) -> Iterator[None]:
+    """One run at a time in a folder: its first process holds it."""
     if not fabric.is_global_zero:
         yield
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = (folder / ".lock").open("w")
-    except OSError as error:
-        raise refused(folder, error) from error
-    with held as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"Another process trains into {folder}: wait for it, or give another --out folder."
-            ) from None
+    with alone_in(folder, f"Another process trains into {folder}: wait for it, or give another --out folder."):
         yield

@@ -18,11 +18,12 @@ from diffusionad.config import Config, NormalitySettings, TrainingSettings
 from diffusionad.data import resize
 from diffusionad.detector import Detector
 from diffusionad.errors import InterruptedRun
-from diffusionad.files import write_json
+from diffusionad.files import file_hash, write_json
 from diffusionad.training.data import GoodPictures
 from diffusionad.training.habit import choose_share, fit_normality
 from diffusionad.training.loop import run
 from diffusionad.training.machine import lay_out
+from diffusionad.training.real import NO_DEFECTS, RealDefects
 from diffusionad.training.state import Averaged, Progress, load_state, save_state, save_weights
 from diffusionad.training.step import TrainingStep
 from diffusionad.training.strip import with_foreground, write_strip
@@ -42,6 +43,8 @@ class Session:
         good: the pictures.
         textures: [H, W, 3] uint8 each.
         line: shows a line of text.
+        real: defective pictures; they only train, and choose neither weights nor threshold.
+        start: weights of a bundle to go on from; None: those that the seed draws.
 
     Raises:
         TrainingError: `folder` holds another run.
@@ -55,14 +58,19 @@ class Session:
         good: GoodPictures,
         textures: Sequence[NDArray[np.uint8]],
         line: Line,
+        real: RealDefects = NO_DEFECTS,
+        start: Path | None = None,
     ) -> None:
         self._fabric, self._folder, self._config, self._line = fabric, folder, config, line
         self._state, self._best = folder / "state.safetensors", folder / "best.safetensors"
         self.weights = folder / "model.safetensors"
-        self._key = _key(config, good, textures)
+        self._key = _key(config, good, textures, real, start)
         self._good = good
         bare = config.model_copy(update={"normality": NormalitySettings(widths=())})  # fitted when all else is done
         self._detector = build_detector(bare)
+        if start is not None:
+            wanted, given = self._detector.state_dict(), load_file(start)
+            self._detector.load_state_dict({name: given[name] for name in wanted})
         lay_out(self._detector, fabric.device, config.denoiser.width)
         self._averaged = Averaged(self._detector, config.training.ema_images)
         self._optimizer = _optimizer(self._detector, config.training)
@@ -76,8 +84,11 @@ class Session:
         training, chosen = good.training, good.validation
         held = build_pairs(config, chosen.pictures, chosen.foregrounds, textures, "validation", chosen.judged)
         self._held_out = HeldOut(held, max(16, min(48, 4 * len(chosen.pictures))))
-        self._pairs = build_pairs(config, training.pictures, training.foregrounds, textures, "pair", training.judged)
-        self._names = [str(sample.path) for sample in good.training.samples]
+        self._pairs = build_pairs(
+            config, training.pictures, training.foregrounds, textures, "pair", training.judged, real.defects
+        )
+        named = [*(sample.path for sample in good.training.samples), *reversed(real.paths)]  # real ones: -1, -2 ...
+        self._names = [str(path) for path in named]
 
     def fit(self) -> Score:
         """Train until the clock runs out; the held-out figures of the finished detector, which is in `self.weights`.
@@ -192,10 +203,18 @@ def _optimizer(detector: Detector, settings: TrainingSettings) -> torch.optim.Op
     )
 
 
-def _key(config: Config, good: GoodPictures, textures: Sequence[NDArray[np.uint8]]) -> str:
+def _key(
+    config: Config,
+    good: GoodPictures,
+    textures: Sequence[NDArray[np.uint8]],
+    real: RealDefects,
+    start: Path | None,
+) -> str:
     """Names the run: another limit continues it, anything else that decides the weights does not."""
     free = {"images", "epochs", "max_seconds", "checkpoint_seconds", "strip_seconds"}
-    digest = sha256((config.model_dump_json(exclude={"training": free}) + good.key).encode())
+    digest = sha256((config.model_dump_json(exclude={"training": free}) + good.key + real.key).encode())
+    if start is not None:
+        digest.update(file_hash(start).encode())
     for texture in textures:
         digest.update(texture.tobytes())
     return digest.hexdigest()
