@@ -4,7 +4,7 @@ Promised against realised share of false alarms, for many calibrations of each s
 
     simulated   scores drawn uniformly, so that the share of good pictures above a threshold is known exactly. A promise
                 depends on ranks alone, so any other law without ties gives the same; "with ties" has 40 values only.
-    a set       good pictures of a data set. A third fits `Normality` on the pictures at 64 x 64 pixels, no network; the
+    a set       good pictures of a data set. A third fits a `Habit` of the pictures at 64 x 64 pixels, no network; the
                 others get scores and are split at random, again and again, into calibration and rest. The rest is
                 finite: its share scatters, and `law` says how often it must exceed the promise (beta-binomial).
 
@@ -164,8 +164,9 @@ def good_scores(data: Path) -> NDArray[np.float64]:
     """Scores of two thirds of the good pictures by what the other third shows; no network, no defect."""
     import torch
 
+    from diffusionad.blurring import blurred
     from diffusionad.data import find_samples, read_picture, resize
-    from diffusionad.normality import Normality
+    from diffusionad.normality import GRAIN, Habit
     from diffusionad.report.pictures import to_display
     from diffusionad.scoring import image_score, top_k_for
     from diffusionad.tensors import to_image
@@ -174,13 +175,13 @@ def good_scores(data: Path) -> NDArray[np.float64]:
     paths = [sample.path for sample in find_samples(data) if sample.is_good]
     order = np.random.default_rng(0).permutation(len(paths))
     images = [torch.from_numpy(to_image(to_display(resize(read_picture(paths[i]), (SIDE, SIDE))))) for i in order]
+    features = [torch.cat([blurred(image[None], width) for width in WIDTHS], dim=1) for image in images]
     third = len(images) // 3
-    normality = Normality(3, (SIDE, SIDE), WIDTHS)
-    fitted = max(10, third - 10)
-    normality.fit(images[:fitted], images[fitted:third])
+    habit = Habit(3 * len(WIDTHS), (SIDE, SIDE), GRAIN)
+    habit.fit(one[0] for one in features[:third])
     top_k = top_k_for((SIDE, SIDE))
     with torch.no_grad():
-        maps: Sequence[NDArray[np.float32]] = [normality(image[None])[0].numpy() for image in images[third:]]
+        maps: Sequence[NDArray[np.float32]] = [torch.sigmoid(habit(one))[0].numpy() for one in features[third:]]
     return np.array([image_score(one, top_k) for one in maps])
 
 

@@ -1,16 +1,15 @@
-"""What each part of the map is worth: python benchmarks/normality.py RUN DATA --to results/normality.csv.
+"""What each witness of the map is worth: python benchmarks/normality.py RUN DATA --to results/normality.csv.
 
-RUN is a training run's folder, DATA the data set it was trained on. Four maps of the same test pictures: the
-segmenter's alone (the paper), the residual's deviation alone, both (what the bundle does), and, to see what the
-networks add, the deviation of the picture itself, with no network at all.
+RUN is a training run's folder, DATA the data set it was trained on. Five maps of the same test pictures: the
+segmenter's alone (the paper), the residual's distance alone, the filter bank's alone, which is no network at all, the
+two that need networks, and all three (what the bundle does).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import torch
 from record import commit, cpu
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn import functional as F
 
 from diffusionad.assembly import build_detector
 from diffusionad.bundle import load_bundle
@@ -26,13 +26,12 @@ from diffusionad.config import Config
 from diffusionad.data import find_samples, read_mask, read_picture, resize, resize_mask
 from diffusionad.detector import Detector
 from diffusionad.metrics import PixelMetrics, auroc
-from diffusionad.normality import Normality
+from diffusionad.normality import EVEN, SOFT
 from diffusionad.structures import BoolMap, Picture, Sample
 from diffusionad.tensors import to_image
-from diffusionad.training.data import read_good_pictures
 
 Mapper = Callable[[Tensor], Tensor]
-"""image [1, C, H, W] -> log odds [1, H, W]."""
+"""image [1, C, H, W] -> log odds [1, h, w]."""
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def main() -> None:
                 ["date", "dataset", "seed", "preset", "minutes", "map", "image_auroc", "pixel_auroc", "pixel_ap",
                  "aupro", "commit", "cpu"]
             )  # fmt: skip
-        for name, mapper in mappers(detector, config, given.data).items():
+        for name, mapper in mappers(detector).items():
             figures = [round(value, 4) for value in measure(mapper, samples, config)]
             writer.writerow(
                 [datetime.now(UTC).date().isoformat(), origin.data, config.seed, config.preset,
@@ -64,33 +63,28 @@ def main() -> None:
             print(f"{name:28s} image AUROC {figures[0]:.4f}, pixel AUROC {figures[1]:.4f}, AP {figures[2]:.4f}")
 
 
-def mappers(detector: Detector, config: Config, data: Path) -> dict[str, Mapper]:
+def mappers(detector: Detector) -> dict[str, Mapper]:
     normality = detector.normality
     if normality is None:
         raise SystemExit("This run has no normality (normality.widths is empty): there is nothing to take apart.")
-    good = read_good_pictures(data, config, "auto", None, spill=Path(tempfile.mkdtemp()))
-    of_pictures = Normality(config.channels, config.data.size, config.normality.widths)
-    of_pictures.fit(images(good.training.pictures), images(good.validation.pictures))
+    tails = (normality.segmenter_tail, normality.residual_tail, normality.structure_tail)
 
-    def segmenter(image: Tensor) -> Tensor:
-        return detector.compare(image, detector.reconstruct_fixed(image).guided)[:, 0]
+    def heard(*which: int) -> Mapper:
+        def odds(image: Tensor) -> Tensor:
+            logits, residual, _ = detector.witness(image)
+            seen = normality.witnesses(logits, residual, image)
+            units = torch.stack([tails[number](seen[number]) for number in which]).mean(dim=0)
+            return (units - EVEN) / SOFT
 
-    def deviation(image: Tensor) -> Tensor:
-        return normality(detector.residual(image, detector.reconstruct_fixed(image)))
-
-    def both(image: Tensor) -> Tensor:
-        return normality.fuse(segmenter(image), detector.residual(image, detector.reconstruct_fixed(image)))
+        return odds
 
     return {
-        "segmenter alone": segmenter,
-        "deviation alone": deviation,
-        "both": both,
-        "deviation of the picture": of_pictures,
+        "segmenter alone": lambda image: detector.witness(image)[0],
+        "residual alone": heard(1),
+        "filter bank alone": heard(2),
+        "segmenter and residual": heard(0, 1),
+        "all three": heard(0, 1, 2),
     }
-
-
-def images(pictures: Sequence[Picture]) -> Iterator[Tensor]:
-    return (torch.from_numpy(to_image(picture)) for picture in pictures)
 
 
 @torch.inference_mode()
@@ -100,7 +94,8 @@ def measure(mapper: Mapper, samples: Sequence[Sample], config: Config) -> tuple[
     for sample in samples:
         picture = read_picture(sample.path)
         image = torch.from_numpy(to_image(resize(picture, config.data.size))[None])
-        found = torch.sigmoid(mapper(image))[0]
+        odds = F.interpolate(mapper(image)[:, None], size=config.data.size, mode="bilinear", align_corners=False)
+        found = torch.sigmoid(odds)[0, 0]
         top = found.flatten().topk(max(1, round(config.top_k * found.numel() / 256**2))).values
         scores.append(float(top.mean()))
         pixels.add(found.numpy(), true_mask(sample, picture, config.data.size))

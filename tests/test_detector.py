@@ -12,11 +12,10 @@ from torch import Tensor
 from diffusionad.assembly import TorchBackend, build_detector
 from diffusionad.config import Config, resolve
 from diffusionad.detector import Detector
-from diffusionad.normality import Normality
 from diffusionad.rng import fixed_noise
 from diffusionad.structures import Picture
 from diffusionad.training import habit
-from diffusionad.training.habit import choose_share, fit_normality
+from diffusionad.training.habit import fit_normality
 from diffusionad.training.state import save_weights
 
 SIZE = 32
@@ -25,6 +24,7 @@ SIZE = 32
 def tiny(**changed: object) -> Config:
     overrides = {
         "data.size": (SIZE, SIZE),
+        "data.shrink": 1,
         "denoiser.width": 8,
         "denoiser.multipliers": (1, 2),
         "denoiser.attention_levels": (1,),
@@ -57,7 +57,7 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 @pytest.fixture(scope="module", params=["eps", "x0"])
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return shaken(build_detector(tiny(**{"diffusion.prediction": request.param})))
+    return shaken(build_detector(tiny(**{"diffusion.prediction": request.param}).bare))
 
 
 @torch.inference_mode()
@@ -133,17 +133,45 @@ def test_inference_is_the_reconstruction_at_the_fixed_steps_and_noise(detector: 
 
 
 @torch.inference_mode()
-def test_the_map_weighs_the_logits_against_the_deviation_of_the_fine_residual() -> None:
+def test_the_map_is_what_normality_makes_of_logits_fine_residual_and_image() -> None:
     detector = shaken(build_detector(tiny()))
     assert detector.normality is not None
     fit_normality(detector, pictures(12), pictures(4, seed=1), torch.device("cpu"))
-    detector.normality.share.fill_(0.25)
     image = images(2, seed=7)
     result = detector.reconstruct_fixed(image)
-    deviation = detector.normality(image - result.fine.clamp(-1, 1))
-    assert deviation.std() > 0.01
-    odds = 0.75 * detector.compare(image, result.guided)[:, 0] + 0.25 * 4 * deviation
+    logits = detector.compare(image, result.guided)[:, 0]
+    odds = detector.normality(logits, image - result.fine.clamp(-1, 1), image)
+    assert odds.std() > 0.01
     torch.testing.assert_close(detector(image)[1], torch.sigmoid(odds))
+
+
+@torch.inference_mode()
+def test_shrunk_the_networks_see_means_of_blocks_and_the_map_is_enlarged() -> None:
+    whole, small = (shaken(build_detector(it)) for it in (tiny(**{"data.shrink": 2}), tiny(**{"data.shrink": 2}).bare))
+    image = images(2)
+    halved = image.reshape(2, 3, SIZE // 2, 2, SIZE // 2, 2).mean(dim=(3, 5))
+    for one, other in zip(whole.witness(image), small.witness(halved), strict=True):
+        torch.testing.assert_close(one, other)
+    whole.normality = None
+    _, anomaly_map, reconstruction = whole(image)
+    logits = small.witness(halved)[0]
+    assert reconstruction.shape == image.shape
+    for row, column in ((0, 0), (SIZE // 2 - 1, SIZE // 2 - 1)):  # corners have nothing to be mixed with
+        corner = anomaly_map[:, row * 2 + (row > 0), column * 2 + (column > 0)]
+        torch.testing.assert_close(corner, torch.sigmoid(logits[:, row, column]))
+
+
+@torch.inference_mode()
+def test_shrunk_the_filter_bank_sees_what_the_networks_cannot() -> None:
+    detector = shaken(build_detector(tiny(**{"data.shrink": 2})))
+    smooth = [np.full((SIZE, SIZE, 3), 128 + n, np.uint8) for n in range(12)]
+    fit_normality(detector, smooth, smooth[::3], torch.device("cpu"))
+    image = torch.zeros(1, 3, SIZE, SIZE)
+    checked = image.clone()
+    checked[..., 8:16, 8:16] += 0.5 * (1 - 2 * (torch.arange(64).reshape(8, 8) + torch.arange(8)[:, None]).remainder(2))
+    torch.testing.assert_close(detector.seen(checked), detector.seen(image))
+    odds = (torch.logit(detector(checked)[1], 1e-9) - torch.logit(detector(image)[1], 1e-9))[0]
+    assert odds[10:14, 10:14].min() > 1 > odds[24:, 24:].abs().max()
 
 
 @torch.inference_mode()
@@ -153,22 +181,6 @@ def test_without_widths_the_segmenter_alone_decides() -> None:
     image = images(2)
     logits = detector.compare(image, detector.reconstruct_fixed(image).guided)
     assert torch.equal(detector(image)[1], torch.sigmoid(logits[:, 0]))
-
-
-@pytest.mark.parametrize(
-    ("scores", "chosen"),
-    [
-        ({0.1: 0.9, 0.3: 0.885, 0.5: 0.87}, 0.3),
-        ({0.1: 0.7, 0.3: 0.8, 0.5: 0.9}, 0.5),
-        ({0.1: 0.9, 0.3: 0.8, 0.5: 0.89}, 0.5),
-    ],
-)
-def test_the_largest_share_near_the_best_score_is_chosen(scores: dict[float, float], chosen: float) -> None:
-    normality = Normality(3, (SIZE, SIZE), (0.05,))
-    choose_share(
-        normality, tuple(scores), lambda: next(v for k, v in scores.items() if abs(k - normality.share) < 1e-6)
-    )
-    assert normality.share.item() == pytest.approx(chosen)
 
 
 def test_the_normality_of_many_pictures_is_that_of_an_even_choice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_another_draw_is_what_torch_makes_of_that_noise(tmp_path: Path, side: in
     image = np.random.default_rng(0).uniform(-1, 1, (3, side, side)).astype(np.float32)
     seen = []
     for draw in (0, 1, 2):
-        detector.noise = torch.from_numpy(fixed_noise(config.seed, 3, (side, side), draw))
+        detector.noise = torch.from_numpy(fixed_noise(config.seed, 3, config.network_size, draw))
         with torch.no_grad():
             expected = detector(torch.from_numpy(image)[None])[2][0].numpy()
         seen.append(backend.with_draw(config.seed, draw)(image)[1])

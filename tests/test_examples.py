@@ -33,5 +33,5 @@ def test_judge_an_array(data: Path, trained: Path, tmp_path: Path, capsys: pytes
 def test_large_pictures(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     large = tmp_path / "large.png"
     Image.open(next((data / "test" / "good").iterdir())).resize((300, 200)).save(large)
-    run("03_large_pictures.py", data, large, tmp_path / "run", 1, 128)
+    run("03_large_pictures.py", data, large, tmp_path / "run", 1, 256)
     assert "regions of (200, 300) pixels" in capsys.readouterr().out

@@ -1,136 +1,169 @@
-"""Laws of normality: each place has its own habit; distances are Mahalanobis's, their unit what good ones reach."""
+"""Laws of normality: each place has its own habit; distances are Mahalanobis's; units are what good pictures reach."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from diffusionad.normality import NEIGHBOURHOOD, NOISE, USUAL, Normality
+from diffusionad.normality import BLOCK, EVEN, FLOOR, SOFT, USUAL, Habit, Normality, Tail
 
-SIZE = (24, 32)
-WIDTHS = (1 / 24, 1 / 12)
-"""One and two pixels."""
+PLACES = (8, 12)
+STIR = 0.05
 
 
-def residuals(count: int, seed: int = 0, scale: Tensor | float = 0.1) -> list[Tensor]:
+def features(count: int, seed: int = 0, scale: Tensor | float = 1.0) -> list[Tensor]:
     chance = torch.Generator().manual_seed(seed)
-    return [torch.randn(3, *SIZE, generator=chance) * scale for _ in range(count)]
+    return [torch.randn(6, *PLACES, generator=chance) * scale for _ in range(count)]
 
 
-def fitted(training: list[Tensor], held_out: list[Tensor] | None = None) -> Normality:
-    normality = Normality(3, SIZE, WIDTHS)
-    normality.fit(training, held_out or residuals(4, seed=9))
-    return normality
+def fitted(training: list[Tensor], *, pooled: bool = False) -> Habit:
+    habit = Habit(6, PLACES, STIR, pooled=pooled)
+    habit.fit(training)
+    return habit
 
 
-def test_before_it_is_fitted_nothing_deviates() -> None:
-    assert torch.equal(Normality(3, SIZE, WIDTHS)(torch.stack(residuals(2))), torch.zeros(2, *SIZE))
+def distance(off: np.ndarray, covariance: np.ndarray) -> float:
+    squared = off @ np.linalg.solve(covariance + STIR**2 * np.eye(6), off) / 6
+    return float(0.5 * np.log(squared + FLOOR))
 
 
 def test_it_is_the_mahalanobis_distance_worked_out_place_by_place_in_numpy() -> None:
-    training, seen = residuals(20), residuals(1, seed=5, scale=0.3)[0]
-
-    def features(residual: Tensor) -> np.ndarray:
-        blurs = [
-            (gaussian_filter(plane, width, mode="nearest", truncate=3))
-            for width in (1.0, 2.0)
-            for plane in residual.double().numpy()
-        ]
-        return np.stack(blurs)
-
-    table = np.stack([features(residual) for residual in training])
-    count, size = table.shape[:2]
+    training, seen = features(20), features(1, seed=5, scale=3)[0]
+    table = np.stack([picture.double().numpy() for picture in training])
     centred = table - table.mean(axis=0)
-    outer = np.einsum("nfhw,nghw->fghw", centred, centred) / count
-    width = NEIGHBOURHOOD * 24
-    reach = max(1, int(np.ceil(3 * width)))
-    here = np.stack(
-        [gaussian_filter(plane, width, mode="nearest", radius=reach) for plane in outer.reshape(-1, *SIZE)]
-    ).reshape(outer.shape)
-    drawn = size / (size + count)
-    covariance = (1 - drawn) * here + drawn * here.mean(axis=(2, 3), keepdims=True)
-    off = features(seen) - table.mean(axis=0)
-    normality = fitted(training)
-    got = normality(seen[None])[0] + normality.offset
-    for row, column in ((0, 0), (11, 17), (23, 31)):
-        here_covariance = covariance[:, :, row, column] + NOISE**2 * np.eye(size)
-        there = off[:, row, column]
-        squared = there @ np.linalg.solve(here_covariance, there) / size
-        assert got[row, column].item() == pytest.approx(0.5 * np.log(squared + 1e-4), abs=2e-3)
+    blocks = {
+        (row, column): np.cov(
+            centred[:, :, row : row + BLOCK, column : column + BLOCK].transpose(1, 0, 2, 3).reshape(6, -1), bias=True
+        )
+        for row in range(0, 8, BLOCK)
+        for column in range(0, 12, BLOCK)
+    }
+    everywhere = np.mean(list(blocks.values()), axis=0)
+    share = 6 / (6 + 20)
+    got, off = fitted(training)(seen[None])[0], seen.double().numpy() - table.mean(axis=0)
+    for row in range(8):
+        for column in range(12):
+            here = blocks[row // BLOCK * BLOCK, column // BLOCK * BLOCK]
+            wanted = distance(off[:, row, column], (1 - share) * here + share * everywhere)
+            assert got[row, column].item() == pytest.approx(wanted, abs=1e-3)
 
 
-def test_the_unit_is_what_the_given_share_of_good_pixels_stays_below() -> None:
-    held_out = residuals(6, seed=3)
-    deviations = fitted(residuals(40), held_out)(torch.stack(held_out))
-    assert (deviations < 0).float().mean().item() == pytest.approx(USUAL, abs=0.003)
+def test_pooled_it_is_one_mahalanobis_distance_over_all_places() -> None:
+    training, seen = features(20), features(1, seed=5, scale=3)[0]
+    habit = fitted(training, pooled=True)
+    table = torch.cat([picture.flatten(1) for picture in training], dim=1).double().numpy()
+    got = habit(seen[None])[0].flatten()
+    for place, column in enumerate(seen.flatten(1).double().numpy().T):
+        wanted = distance(column - table.mean(axis=1), np.cov(table, bias=True))
+        assert got[place].item() == pytest.approx(wanted, abs=1e-3)
 
 
-def test_the_same_residual_is_usual_where_good_parts_have_it_and_unusual_elsewhere() -> None:
-    scale = torch.full(SIZE, 0.02)
-    scale[:, :16] = 0.3
-    normality = fitted(residuals(60, scale=scale), residuals(4, seed=9, scale=scale))
-    strange = torch.zeros(1, 3, *SIZE)
-    strange[..., 8:12, 4:8] = strange[..., 8:12, 22:26] = 0.2
-    deviation = normality(strange)[0]
-    assert deviation[8:12, 4:8].max() < 0 < deviation[8:12, 22:26].min()
+def test_the_same_features_are_usual_where_good_parts_have_them_and_unusual_elsewhere() -> None:
+    scale = torch.full(PLACES, 0.1)
+    scale[:, :4] = 2.0
+    strange = torch.full((1, 6, *PLACES), 1.0)
+    found = fitted(features(60, scale=scale))(strange)[0]
+    assert found[:, :4].max() < found[:, 4:].min() - 1
 
 
-def test_a_residual_that_every_good_picture_has_is_no_deviation() -> None:
-    habit = torch.randn(3, *SIZE, generator=torch.Generator().manual_seed(1))
-    training = [residual + habit for residual in residuals(40)]
-    normality = fitted(training, [residual + habit for residual in residuals(4, seed=9)])
-    assert normality(habit[None]).max() < 0 < normality(-habit[None]).median()
+def test_what_every_good_picture_shows_is_nearest_to_usual() -> None:
+    habit = features(1, seed=1)[0]
+    model = fitted([habit + picture for picture in features(40, scale=0.1)])
+    assert model(habit[None]).max() < model(-habit[None]).median()
 
 
-@pytest.mark.parametrize("case", ["grey", "constant", "two", "one"])
+def test_components_beyond_the_limit_are_left_out() -> None:
+    chance = torch.Generator().manual_seed(0)
+    wide = torch.randn(60, 3, generator=chance)
+    pictures = [torch.einsum("fk,khw->fhw", wide, torch.randn(3, 4, 4, generator=chance)) for _ in range(10)]
+    habit = Habit(60, (4, 4), 0.1)
+    habit.fit(pictures)
+    assert habit.axes.shape == (40, 60)
+    kept = habit.axes.T @ habit.axes
+    for picture in pictures:  # of the three directions that there are, none is lost
+        torch.testing.assert_close(torch.einsum("fg,ghw->fhw", kept, picture), picture, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["constant", "two", "one"])
 def test_poor_pictures_still_give_finite_distances(case: str) -> None:
-    training = {
-        "grey": [residual[:1].repeat(3, 1, 1) for residual in residuals(8)],
-        "constant": [torch.zeros(3, *SIZE) for _ in range(8)],
-        "two": residuals(2),
-        "one": residuals(1),
-    }[case]
-    normality = fitted(training)
-    quiet, loud = normality(torch.zeros(1, 3, *SIZE)), normality(torch.stack(residuals(1, seed=4, scale=1.0)))
+    training = {"constant": [torch.zeros(6, *PLACES)] * 8, "two": features(2), "one": features(1)}[case]
+    habit = fitted(training)
+    quiet, loud = habit(training[0][None]), habit(torch.stack(features(1, seed=4, scale=9)))
     assert torch.isfinite(quiet).all()
     assert torch.isfinite(loud).all()
     assert loud.mean() > quiet.mean() + 0.5
 
 
 def test_the_order_of_the_pictures_does_not_matter() -> None:
-    training = residuals(12)
-    seen = torch.stack(residuals(1, seed=4))
-    torch.testing.assert_close(fitted(training)(seen), fitted(training[::-1])(seen), rtol=0, atol=1e-5)
+    training, seen = features(12), torch.stack(features(1, seed=4))
+    torch.testing.assert_close(fitted(training)(seen), fitted(training[::-1])(seen), rtol=0, atol=1e-4)
 
 
-def test_alone_or_in_a_batch_is_the_same() -> None:
-    normality, seen = fitted(residuals(12)), torch.stack(residuals(3, seed=4))
+def test_a_place_keeps_its_habit_through_blocks_and_batches() -> None:
+    habit, seen = fitted(features(12)), torch.stack(features(3, seed=4))
     for index in range(3):
-        torch.testing.assert_close(normality(seen[index : index + 1])[0], normality(seen)[index], rtol=0, atol=1e-6)
+        torch.testing.assert_close(habit(seen[index : index + 1])[0], habit(seen)[index], rtol=0, atol=1e-5)
 
 
-def test_pooled_it_is_one_mahalanobis_distance_over_all_places() -> None:
-    training, seen = residuals(20), residuals(1, seed=5, scale=0.3)[0]
-    normality = Normality(3, SIZE, WIDTHS, pooled=True)
-    normality.fit(training, residuals(4, seed=9))
-    assert normality.mean.shape == (6, 1, 1)
-    table = (
-        torch.cat([normality._features(residual[None])[0].flatten(1) for residual in training], dim=1).double().numpy()
-    )
-    covariance = np.cov(table, bias=True) + NOISE**2 * np.eye(6)
-    off = normality._features(seen[None])[0].flatten(1).double().numpy() - table.mean(axis=1, keepdims=True)
-    squared = (off * np.linalg.solve(covariance, off)).sum(axis=0) / 6
-    got = normality(seen[None])[0].flatten() + normality.offset
-    np.testing.assert_allclose(got.numpy(), 0.5 * np.log(squared + 1e-4), atol=2e-3)
+def test_a_side_that_is_no_multiple_of_a_block_has_smaller_blocks() -> None:
+    habit = Habit(2, (6, 9), STIR)
+    assert habit.whitening.shape == (3 * 9, 2, 2)
+    habit.fit([torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(n)) for n in range(9)])
+    assert habit(torch.zeros(1, 2, 6, 9)).shape == (1, 6, 9)
 
 
-def test_pooled_a_moved_residual_deviates_as_much_where_it_is_moved_to() -> None:
-    normality = Normality(3, SIZE, WIDTHS, pooled=True)
-    normality.fit(residuals(20), residuals(4, seed=9))
-    strange = torch.zeros(1, 3, *SIZE)
-    strange[..., 10:13, 8:11] = 0.5
-    here, there = normality(strange)[0], normality(strange.roll(12, dims=-1))[0]
-    torch.testing.assert_close(here[4:20, 2:18], there[4:20, 14:30], rtol=0, atol=1e-5)
+def test_a_unit_is_the_mean_excess_over_what_good_pixels_stay_below() -> None:
+    values = torch.distributions.Exponential(2.0).icdf(torch.linspace(0, 0.99999, 100_000))
+    tail = Tail()
+    tail.fit(values)
+    assert (tail(values) < 0).float().mean().item() == pytest.approx(USUAL, abs=1e-4)
+    assert tail.excess.item() == pytest.approx(0.5, rel=0.02)  # of an exponential law the excess is its mean
+
+
+def test_a_unit_of_pictures_that_never_differ_is_not_nothing() -> None:
+    tail = Tail()
+    tail.fit(torch.full((1000,), 3.0))
+    assert torch.isfinite(tail(torch.tensor([3.0, 4.0]))).all()
+
+
+SIZE, SHRINK = (32, 48), 2
+
+
+def whole(*, pooled: bool = False) -> Normality:
+    return Normality(3, SIZE, SHRINK, (1 / 16, 1 / 8), pooled=pooled)
+
+
+def shown(seed: int, scale: float = 0.1) -> tuple[Tensor, Tensor, Tensor]:
+    chance = torch.Generator().manual_seed(seed)
+    logits = torch.randn(1, 16, 24, generator=chance) - 5
+    residual = torch.randn(1, 3, 16, 24, generator=chance) * scale
+    return logits, residual, torch.rand(1, 3, *SIZE, generator=chance) * scale
+
+
+def test_before_it_is_fitted_all_places_are_alike() -> None:
+    logits, residual, image = shown(0)
+    odds = whole()(torch.zeros_like(logits), residual, image)
+    assert torch.equal(odds, odds[0, 0, 0].expand_as(odds))
+    assert odds.max() < -EVEN / SOFT
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_each_witness_is_heard_and_good_pictures_stay_dark(pooled: bool) -> None:
+    good, held = [shown(n) for n in range(24)], [shown(n) for n in range(50, 58)]
+    normality = whole(pooled=pooled)
+    normality.fit((it[1][0] for it in good), (it[2][0] for it in good), iter(held), len(held))
+    quiet = torch.sigmoid(normality(*shown(99)))
+    assert (quiet < 0.5).float().mean() > USUAL
+    logits, residual, image = shown(99)
+    louder = [logits.clone(), residual.clone(), image.clone()]
+    for values, shrink in zip(louder, (1, 1, SHRINK), strict=True):
+        values[..., 8 * shrink : 11 * shrink, 12 * shrink : 15 * shrink] += 9
+    before = normality(logits, residual, image)
+    for number, witness in enumerate(louder):
+        changed = [logits, residual, image]
+        changed[number] = witness
+        found = normality(*changed) - before
+        assert found[0, 9, 13] > 1
+        assert found[0, 9, 13] > found[0, 2, 2] + 1

@@ -29,7 +29,7 @@ def build_detector(config: Config) -> Detector:
     diffusion = config.diffusion
     top_k, least = pixels_for(config.data.size, config.score, config.top_k, config.percentile)
     noise = fixed_noise(
-        config.seed, config.channels, config.data.size, count=_noises(config), make=_noise_maker(config)
+        config.seed, config.channels, config.network_size, count=_noises(config), make=_noise_maker(config)
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -53,6 +53,7 @@ def build_detector(config: Config) -> Detector:
             top_k=top_k,
             least=least,
             normality=_normality(config),
+            shrink=config.data.shrink,
         )
 
 
@@ -86,8 +87,8 @@ def _segmenter(config: Config) -> Segmenter | None:
 
 
 def _normality(config: Config) -> Normality | None:
-    widths = config.normality.widths
-    return Normality(config.channels, config.data.size, widths, pooled=config.pooled) if widths else None
+    data, widths = config.data, config.normality.widths
+    return Normality(config.channels, data.size, data.shrink, widths, pooled=config.pooled) if widths else None
 
 
 def _noises(config: Config) -> int:
@@ -106,7 +107,7 @@ def _noise_maker(config: Config) -> Draw:
     if diffusion.noise == "gaussian":
         return normal
     return NoiseField(
-        diffusion.noise, config.data.size, diffusion.octaves, diffusion.persistence, diffusion.noise_cells
+        diffusion.noise, config.network_size, diffusion.octaves, diffusion.persistence, diffusion.noise_cells
     )
 
 
@@ -119,7 +120,8 @@ def build_pairs(
     judged: Sequence[BoolMap | None] | None = None,
     real: Sequence[RealDefect] = (),
 ) -> PairMaker:
-    """The source of training ("pair") or held-out ("validation") batches; held-out pictures are not varied.
+    """The source of training ("pair") or held-out ("validation") batches, at the size of the networks; held-out
+    pictures are not varied.
 
     Defects lie inside `judged`, [H, W] bool for each picture; None: everywhere. `real` defects only train.
     """
@@ -144,6 +146,7 @@ def build_pairs(
         pasted_share=synthesis.pasted_share,
         draw=_noise_maker(config),
         tile=config.data.size if tiled else None,
+        shrink=config.data.shrink,
     )
 
 

@@ -62,13 +62,13 @@ class OnnxBackend:
         Raises:
             UsageError: the file does not say where its noise is, as those of earlier versions.
         """
-        _, channels, height, width = self._session.get_inputs()[0].shape
-        noise = fixed_noise(seed, channels, (height, width), draw)
         told = self._session.get_modelmeta().custom_metadata_map
-        parts = {"noise": noise, "noise_fine": noise[0], "noise_coarse": noise[1]}
-        kept = {name: json.loads(told[name]) for name in parts if name in told}
+        kept = {name: json.loads(told[name]) for name in ("noise", "noise_fine", "noise_coarse") if name in told}
         if not ("noise" in kept or len(kept) == 2):
             raise UsageError("This bundle was written before several draws were possible: train it anew, or use one.")
+        *_, channels, height, width = next(iter(kept.values()))["shape"]
+        noise = fixed_noise(seed, channels, (height, width), draw)
+        parts = {"noise": noise, "noise_fine": noise[0], "noise_coarse": noise[1]}
         constants = {name: np.float32(it["times"]) * parts[name].reshape(it["shape"]) for name, it in kept.items()}
         return OnnxBackend(self._path, constants)
 

@@ -50,13 +50,14 @@ class Detector(nn.Module):
         restoring: how inference restores.
         t_fine, t_coarse: steps of inference; only the norm-guided kind has a coarse one.
         guidance_weight: w of the norm guidance.
-        noise: [N, C, H, W] (fine, coarse, or what the kind needs), the one noise of inference; it also fixes the
-            working size.
+        noise: [N, C, h, w] (fine, coarse, or what the kind needs), the one noise of inference; it also fixes the size
+            at which the networks see.
         difference: show the segmenter |image - reconstruction| too.
         difference_map: a name in `differences.DIFFERENCES`, the map where there is no segmenter.
         top_k: highest map pixels averaged into the score.
         least: the least of the `top_k` highest pixels is the score, not their mean.
-        normality: what residuals usually are at each place; None: segmenter or difference alone decide (the paper).
+        normality: what is usual at each place; None: segmenter or difference alone decide (the paper).
+        shrink: H / h, how many times smaller the networks see the image than it is.
     """
 
     noise: Tensor
@@ -77,6 +78,7 @@ class Detector(nn.Module):
         top_k: int,
         least: bool = False,
         normality: Normality | None = None,
+        shrink: int = 1,
     ) -> None:
         super().__init__()
         self.denoiser, self.segmenter, self.schedule = denoiser, segmenter, schedule
@@ -85,6 +87,7 @@ class Detector(nn.Module):
         self.difference, self.difference_map = difference, difference_map
         self.top_k, self.least = top_k, least
         self.normality = normality
+        self.shrink = shrink
         self.register_buffer("noise", noise, persistent=False)
 
     @property
@@ -168,16 +171,32 @@ class Detector(nn.Module):
 
         Paper: Alg. 2; Fig. 3, pipeline
         """
-        every = self._at_every_step(image)
-        times = len(every.guided) // len(image)
-        result = _mean(every, len(image))
-        odds = _odds_of_mean(self.compare(image.repeat(times, 1, 1, 1), every.guided)[:, 0], len(image))
+        odds, residual, reconstruction = self.witness(image)
         if self.normality is not None:
-            odds = self.normality.fuse(odds, self.residual(image, result))
-        anomaly_map = torch.sigmoid(odds)
+            odds = self.normality(odds, residual, image)
+        anomaly_map = torch.sigmoid(self._enlarged(odds[:, None])[:, 0])
         highest = anomaly_map.flatten(1).topk(self.top_k, dim=1).values
         score = highest[:, -1] if self.least else highest.mean(dim=1)
-        return score, anomaly_map, result.guided
+        return score, anomaly_map, self._enlarged(reconstruction)
+
+    def witness(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the networks say of an image [B, C, H, W]: logits [B, h, w]; residual, reconstruction [B, C, h, w]."""
+        seen = self.seen(image)
+        every = self._at_every_step(seen)
+        times = len(every.guided) // len(seen)
+        result = _mean(every, len(seen))
+        odds = _odds_of_mean(self.compare(seen.repeat(times, 1, 1, 1), every.guided)[:, 0], len(seen))
+        return odds, self.residual(seen, result), result.guided
+
+    def seen(self, image: Tensor) -> Tensor:
+        """The image as the networks see it, [B, C, h, w]: each pixel the mean of `shrink` x `shrink`."""
+        return image if self.shrink == 1 else F.avg_pool2d(image, self.shrink)
+
+    def _enlarged(self, maps: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, C, H, W]."""
+        if self.shrink == 1:
+            return maps
+        return F.interpolate(maps, scale_factor=self.shrink, mode="bilinear", align_corners=False)
 
     def _at_every_step(self, image: Tensor) -> Reconstruction:
         """[N B, C, H, W]: one step after the other of the averaged kind as one batch; N = 1 for all others."""

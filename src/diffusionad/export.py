@@ -54,7 +54,8 @@ def to_onnx(detector: Detector, path: Path) -> None:
         ResourceError: the disk is full.
     """
     detector = detector.cpu().float().eval()
-    example = torch.zeros(1, *detector.noise.shape[1:])
+    channels, *seen = detector.noise.shape[1:]
+    example = torch.zeros(1, channels, *(side * detector.shrink for side in seen))
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)

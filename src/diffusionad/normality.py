@@ -1,9 +1,12 @@
-"""What a residual usually looks like at each place of a good picture, and how far one lies from that.
+"""What good pictures usually show, and how far a picture lies from that: the part of the map that knows no defects.
 
-A reconstruction is never perfect: edges and print leave a residual on every good part. So each place is judged by its
-own habit: mean and covariance of the residual, blurred to several widths, over good training pictures; the distance is
-Mahalanobis's. The statistics are PaDiM's (Defard et al. 2021, section 3), of residuals instead of pretrained features.
-Where pictures have no fixed places (tiles, textures), one habit is pooled over all places.
+Three witnesses say how odd each place is. The segmenter has seen planted defects. The residual tells what the
+reconstruction changed; as one is never perfect, edges and print leave a residual on every good part. The filter bank
+tells which edges, lines and colours the picture itself shows, at twice the detail of the networks or more. The last two
+are judged by the habit of each place: mean and covariance over good training pictures, and Mahalanobis's distance from
+them. The statistics are PaDiM's (Defard et al. 2021, section 3), of residuals and filters instead of pretrained
+features. Then each witness is put into one unit, how much further it goes than on held-out good pictures, and the mean
+of the three decides.
 """
 
 from __future__ import annotations
@@ -15,106 +18,217 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Normality"]
+from diffusionad.blurring import blurred
+from diffusionad.filters import FilterBank
 
-NOISE = 0.01
+__all__ = ["Habit", "Normality", "Tail"]
+
+GRAIN = 0.01
 """Standard deviation added to every residual, on the [-1, 1] scale: about one grey level of 256."""
 
-NEIGHBOURHOOD = 1 / 64
-"""Covariances are averaged over neighbours, a Gaussian of this share of the shorter side: parts never lie exactly."""
+STIR = 0.1
+"""Standard deviation added to the responses of the filter bank, most of which are logarithms."""
+
+COMPONENTS = 40
+"""Principal components that are kept: what is left of most features is grain."""
+
+BLOCK = 4
+"""Places a side that share one covariance: parts never lie exactly, and few pictures tell few numbers."""
 
 USUAL = 0.99
-"""Share of the pixels of a good picture that lie within one unit of deviation."""
+"""Share of the pixels of held-out good pictures that are no further out than 0 units."""
 
-POWER = 4.0
-"""Odds that a deviation alone stands for: its fourth power."""
+PIXELS = 1 << 20
+"""Pixels of held-out pictures that set the unit, at most."""
+
+LEAST_EXCESS = 0.05
+"""A unit is never smaller, in log odds or log distance."""
 
 FLOOR = 1e-4
 """Added to squared distances, so that their logarithm is finite."""
 
+EVEN, SOFT = 4.0, 3.0
+"""Units at which the map is one half, and units that multiply its odds by e: good pictures stay dark."""
+
+
+class Habit(nn.Module):
+    """features [B, F, h, w] -> log distance [B, h, w] from what is usual at each place.
+
+    Args:
+        features: F.
+        places: (h, w).
+        stir: standard deviation added to every feature.
+        pooled: one mean and covariance for all places, instead of a mean for each and a covariance for each `BLOCK`.
+    """
+
+    axes: Tensor
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, features: int, places: tuple[int, int], stir: float, *, pooled: bool = False) -> None:
+        super().__init__()
+        self._stir, kept = stir, min(features, COMPONENTS)
+        self._blocks = (1, 1) if pooled else (_blocks(places[0]), _blocks(places[1]))
+        self._pooled = pooled
+        self.register_buffer("axes", torch.zeros(kept, features))
+        self.register_buffer("mean", torch.zeros(kept, *((1, 1) if pooled else places)))
+        self.register_buffer("whitening", torch.zeros(self._blocks[0] * self._blocks[1], kept, kept))
+
+    def forward(self, features: Tensor) -> Tensor:
+        centred = F.conv2d(features, self.axes[:, :, None, None]) - self.mean
+        whitened = self.whitening @ self._in_blocks(centred)
+        return self._in_place(0.5 * torch.log(whitened.square().mean(dim=1) + FLOOR), features.shape)
+
+    @torch.no_grad()
+    def fit(self, pictures: Iterable[Tensor]) -> None:
+        """Learn from the features [F, h, w] of good pictures, taken one at a time.
+
+        The covariance of a block is drawn towards that of the whole picture, the more the fewer pictures there are.
+        """
+        count, kept = 0, len(self.axes)
+        total = products = torch.zeros((), dtype=torch.float64)
+        for picture in pictures:
+            features = picture.double()
+            here = self._in_blocks(features[None])
+            count, total = count + 1, total + self._gathered(features)
+            products = products + here @ here.transpose(1, 2) / here.shape[2]
+        mean, products = total / count, products / count
+        middle = self._in_blocks(mean[None]) if not self._pooled else mean.flatten(1)[None]
+        within = products - middle @ middle.transpose(1, 2) / middle.shape[2]
+        centre = mean.mean(dim=(1, 2))
+        spread = products.mean(dim=0) - centre[:, None] * centre[None]
+        axes = torch.eye(kept).to(spread)
+        if kept < len(spread):
+            axes = torch.linalg.eigh(spread).eigenvectors[:, -kept:].T
+        within = axes @ within @ axes.T
+        share = kept / (kept + count)
+        noise = self._stir**2 * torch.eye(kept).to(within)
+        covariance = torch.lerp(within, within.mean(dim=0).expand_as(within), share) + noise
+        # C = L L^T, whitening L^-1: |L^-1 d|^2 = d^T C^-1 d
+        lower = torch.linalg.cholesky(covariance)
+        one = torch.eye(kept).to(lower).expand_as(lower)
+        self.axes.copy_(axes)
+        self.mean.copy_(torch.einsum("kf,fhw->khw", axes, mean))
+        self.whitening.copy_(torch.linalg.solve_triangular(lower, one, upper=False))
+
+    def _gathered(self, features: Tensor) -> Tensor:
+        """[F, h, w] for each place, or [F, 1, 1] when all places are one."""
+        return features.mean(dim=(1, 2), keepdim=True) if self._pooled else features
+
+    def _in_blocks(self, values: Tensor) -> Tensor:
+        """[B, F, h, w] -> [blocks, F, B x places of a block]."""
+        batch, features, height, width = values.shape
+        down, across = self._blocks
+        parts = values.reshape(batch, features, down, height // down, across, width // across)
+        return parts.permute(2, 4, 1, 0, 3, 5).reshape(down * across, features, -1)
+
+    def _in_place(self, values: Tensor, shape: Sequence[int]) -> Tensor:
+        """The way back of one value a place: [blocks, B x places of a block] -> [B, h, w]."""
+        batch, _, height, width = shape
+        down, across = self._blocks
+        parts = values.reshape(down, across, batch, height // down, width // across)
+        return parts.permute(2, 0, 3, 1, 4).reshape(batch, height, width)
+
+
+class Tail(nn.Module):
+    """Any map [B, h, w] -> the same in units: 0 where the oddest hundredth of a good picture's pixels begins, and one
+    more for each time that these pixels' mean excess is added. Unchanged until it is fitted.
+    """
+
+    edge: Tensor
+    excess: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("edge", torch.tensor(0.0))
+        self.register_buffer("excess", torch.tensor(1.0))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return (values - self.edge) / self.excess
+
+    @torch.no_grad()
+    def fit(self, values: Tensor) -> None:
+        """From values of any shape of held-out good pictures."""
+        edge = torch.quantile(values.flatten(), USUAL)
+        beyond = values[values > edge]
+        excess = (beyond - edge).mean() if beyond.numel() else torch.zeros_like(edge)
+        self.edge.copy_(edge)
+        self.excess.copy_(excess.clamp(min=LEAST_EXCESS))
+
 
 class Normality(nn.Module):
-    """residual [B, C, H, W] -> log deviation [B, H, W]; 0 everywhere until it is fitted.
+    """logits [B, h, w], residual [B, C, h, w], image [B, C, H, W] -> log odds [B, h, w].
 
-    0 is where the most unusual hundredth of a good picture's pixels begins, log 2 is twice that distance.
+    The logits are the segmenter's, or those of the difference where there is none. The image has all its detail. Until
+    it is fitted the odds are the same everywhere.
 
     Args:
         channels: C.
-        size: (H, W).
-        widths: standard deviations of the blurs, as shares of the shorter side.
-        pooled: one mean and covariance for all places, instead of one for each.
+        size: (H, W) of the image.
+        shrink: H / h and W / w.
+        widths: standard deviations of the residual's blurs, as shares of the shorter side.
+        pooled: one habit for all places (tiles, textures), instead of one for each.
     """
 
-    mean: Tensor
-    whitening: Tensor
-    offset: Tensor
-    share: Tensor
-
-    def __init__(self, channels: int, size: tuple[int, int], widths: Sequence[float], *, pooled: bool = False) -> None:
+    def __init__(
+        self, channels: int, size: tuple[int, int], shrink: int, widths: Sequence[float], *, pooled: bool = False
+    ) -> None:
         super().__init__()
-        self._pooled = pooled
-        self._widths = [width * min(size) for width in widths]
-        self._neighbourhood = NEIGHBOURHOOD * min(size)
-        features, places = channels * len(widths), (1, 1) if pooled else size
-        self.register_buffer("mean", torch.zeros(features, *places))
-        self.register_buffer("whitening", torch.zeros(features, features, *places))
-        self.register_buffer("offset", torch.tensor(0.5 * math.log(FLOOR)))
-        self.register_buffer("share", torch.tensor(0.0))
+        places = (size[0] // shrink, size[1] // shrink)
+        self._widths = [width * min(places) for width in widths]
+        self.filters = FilterBank(channels, size)
+        self.residual = Habit(channels * len(widths), places, GRAIN, pooled=pooled)
+        self.structure = Habit(self.filters.features, self.filters.places, STIR, pooled=pooled)
+        self.segmenter_tail, self.residual_tail, self.structure_tail = Tail(), Tail(), Tail()
 
-    def forward(self, residual: Tensor) -> Tensor:
-        centred = self._features(residual) - self.mean
-        whitened = (self.whitening * centred[:, None]).sum(dim=2)
-        return 0.5 * torch.log(whitened.square().mean(dim=1) + FLOOR) - self.offset
+    def forward(self, logits: Tensor, residual: Tensor, image: Tensor) -> Tensor:
+        seen = self.witnesses(logits, residual, image)
+        units = [tail(odd) for tail, odd in zip(self._tails, seen, strict=True)]
+        return (torch.stack(units).mean(dim=0) - EVEN) / SOFT
 
-    def fuse(self, logits: Tensor, residual: Tensor) -> Tensor:
-        """Log odds [B, H, W]: the geometric mean of the segmenter's odds (logits [B, H, W]) and the deviation's.
-
-        The segmenter knows shapes of planted defects; the deviation of the residual [B, C, H, W] knows no defects, only
-        what this place shows on good parts. `share`, 0..1, is the deviation's weight; 0 until it is chosen.
-        """
-        return torch.lerp(logits, POWER * self(residual), self.share)
+    def witnesses(self, logits: Tensor, residual: Tensor, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How odd each place is to the segmenter, by the residual and by the filter bank, [B, h, w] each, no units."""
+        structure = self.structure(self.filters(image))[:, None]
+        enlarged = F.interpolate(structure, size=logits.shape[-2:], mode="bilinear", align_corners=False)
+        return logits, self.residual(self._blurs(residual)), enlarged[:, 0]
 
     @torch.no_grad()
-    def fit(self, residuals: Iterable[Tensor], held_out: Iterable[Tensor]) -> None:
-        """Learn from residuals [C, H, W] of good pictures; `held_out` ones, of other good pictures, set the unit.
+    def fit(
+        self,
+        residuals: Iterable[Tensor],
+        images: Iterable[Tensor],
+        held_out: Iterable[tuple[Tensor, Tensor, Tensor]],
+        most: int,
+    ) -> None:
+        """Learn what is usual from good pictures.
 
-        The covariance of a place is drawn towards that of the whole picture, the more the fewer pictures there are.
-        Memory: a few times [F, F, H, W] in float64, F = C x widths, however many pictures there are.
+        Memory: the sums of one habit in float64, and `PIXELS` values of each witness, however many pictures there are.
+
+        Args:
+            residuals: [C, h, w] of training pictures.
+            images: [C, H, W] of the same.
+            held_out: logits [1, h, w], residual [1, C, h, w] and image [1, C, H, W] of other good pictures; they set
+                the units.
+            most: how many held-out ones come at most.
         """
-        count, total = 0, torch.zeros_like(self.mean, dtype=torch.float64)
-        products = torch.zeros_like(self.whitening, dtype=torch.float64)
-        for residual in residuals:
-            features = self._features(residual[None])[0].double()
-            count, total = count + 1, total + self._gathered(features)
-            products += self._gathered(features[:, None] * features[None])
-        mean, size = total / count, len(total)
-        here = _blurred(products / count - mean[:, None] * mean[None], self._neighbourhood)
-        everywhere = here.mean(dim=(2, 3), keepdim=True)
-        noise = NOISE**2 * torch.eye(size, dtype=torch.float64, device=mean.device)
-        covariance = torch.lerp(here, everywhere.expand_as(here), size / (size + count)).permute(2, 3, 0, 1) + noise
-        # C = L L^T, whitening L^-1: |L^-1 d|^2 = d^T C^-1 d
-        lower = torch.linalg.cholesky(covariance)
-        whitening = torch.linalg.solve_triangular(lower, torch.eye(size).to(lower).expand_as(lower), upper=False)
-        self.mean.copy_(mean)
-        self.whitening.copy_(whitening.permute(2, 3, 0, 1))
-        self.offset.zero_()
-        usual = [torch.quantile(self(residual[None]), USUAL) for residual in held_out]
-        self.offset.copy_(torch.stack(usual).mean())
+        self.residual.fit(self._blurs(residual[None])[0] for residual in residuals)
+        self.structure.fit(self.filters(image[None])[0] for image in images)
+        kept: list[list[Tensor]] = [[], [], []]
+        for shown in held_out:
+            for values, odd in zip(kept, self.witnesses(*shown), strict=True):
+                values.append(odd.flatten()[:: max(1, most * odd.numel() // PIXELS)])
+        for tail, values in zip(self._tails, kept, strict=True):
+            tail.fit(torch.cat(values))
 
-    def _gathered(self, values: Tensor) -> Tensor:
-        """[..., H, W] for each place, or [..., 1, 1] when all places are one."""
-        return values.mean(dim=(-2, -1), keepdim=True) if self._pooled else values
+    @property
+    def _tails(self) -> tuple[Tail, Tail, Tail]:
+        """In the order of the witnesses."""
+        return self.segmenter_tail, self.residual_tail, self.structure_tail
 
-    def _features(self, residual: Tensor) -> Tensor:
-        return torch.cat([_blurred(residual, width) for width in self._widths], dim=1)
+    def _blurs(self, residual: Tensor) -> Tensor:
+        return torch.cat([blurred(residual, width) for width in self._widths], dim=1)
 
 
-def _blurred(maps: Tensor, width: float) -> Tensor:
-    """[B, C, H, W] after a Gaussian of standard deviation `width` pixels; edges are repeated."""
-    reach = max(1, math.ceil(3 * width))
-    at = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
-    kernel = torch.exp(-0.5 * (at / width) ** 2)
-    kernel = (kernel / kernel.sum()).expand(maps.shape[1], 1, 1, -1)
-    padded = F.pad(maps, (reach, reach, reach, reach), mode="replicate")
-    across = F.conv2d(padded, kernel, groups=maps.shape[1])
-    return F.conv2d(across, kernel.transpose(2, 3), groups=maps.shape[1])
+def _blocks(side: int) -> int:
+    """Blocks along a side of so many places."""
+    return side // math.gcd(side, BLOCK)

@@ -12,7 +12,7 @@ from diffusionad.data import Tiling, cut_mask, cut_tile
 from diffusionad.rng import Draw, Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import RealDefect, Synthesizer, paste
-from diffusionad.tensors import to_image
+from diffusionad.tensors import shrunk, shrunk_mask, to_image
 
 __all__ = ["Batch", "PairMaker"]
 
@@ -93,7 +93,8 @@ class PairMaker:
         shown_share: share of the anomalous samples that are the pictures of `real`.
         pasted_share: share of the anomalous samples into which one of `real` that has a mask is pasted.
         draw: draws the noise.
-        tile: (H, W) of the samples, cut at drawn places; None: pictures are samples.
+        tile: (H, W) of what is cut at drawn places; None: pictures are taken whole.
+        shrink: samples are so many times smaller a side than what is cut or taken, real defects with them.
     """
 
     def __init__(
@@ -113,7 +114,11 @@ class PairMaker:
         pasted_share: float = 0.0,
         draw: Draw = normal,
         tile: tuple[int, int] | None = None,
+        shrink: int = 1,
     ) -> None:
+        self._shrink = shrink
+        if shrink > 1:
+            real = [RealDefect(shrunk(it.image, shrink), self._smaller(it.true_mask)) for it in real]
         self._real, self._shown_share = real, shown_share if real else 0.0
         self._outlined = [(defect.image, defect.true_mask) for defect in real if defect.true_mask is not None]
         planted = 1 - self._shown_share
@@ -168,7 +173,10 @@ class PairMaker:
         picture, foreground, judged = self._pictures[index], self._foregrounds[index], self._judged[index]
         if self._tile is not None:
             picture, foreground, judged = _cut(rng, picture, foreground, judged, self._tile, TRIES if plants else 1)
-        clean, foreground = self._vary(rng, to_image(picture), foreground)
+        image = to_image(picture)
+        if self._shrink > 1:
+            image, foreground, judged = shrunk(image, self._shrink), self._smaller(foreground), self._smaller(judged)
+        clean, foreground = self._vary(rng, image, foreground)
         if not plants:
             return _Drawn(clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_), judged)
         if self._pasted_share and rng.random() < self._pasted_share:
@@ -176,6 +184,9 @@ class PairMaker:
             return _Drawn(image, clean, true_mask, judged)
         pair = self._synthesizer.plant(rng, clean, foreground, judged)
         return _Drawn(pair.image, clean, pair.true_mask, judged)
+
+    def _smaller(self, mask: BoolMap | None) -> BoolMap | None:
+        return None if mask is None else shrunk_mask(mask, self._shrink)
 
     def _shown(self, rng: np.random.Generator, defect: RealDefect) -> _Drawn:
         image, true_mask = self._vary(rng, defect.image, defect.true_mask)

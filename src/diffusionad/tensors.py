@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusionad.structures import Image, Picture
+from diffusionad.structures import BoolMap, Image, Picture
 
-__all__ = ["to_image", "to_picture"]
+__all__ = ["shrunk", "shrunk_mask", "to_image", "to_picture"]
 
 
 def to_image(picture: Picture) -> Image:
@@ -22,3 +22,19 @@ def to_picture(image: Image) -> NDArray[np.uint8]:
     """[C, H, W] float in [-1, 1] (clamped) -> [H, W, C] uint8. The inverse of `to_image` on all 256 levels."""
     levels = (np.clip(image, -1, 1) + 1) * np.float32(127.5)
     return np.ascontiguousarray(np.rint(levels).astype(np.uint8).transpose(1, 2, 0))
+
+
+def shrunk(image: Image, times: int) -> Image:
+    """[C, H, W] -> [C, H / times, W / times]: each pixel the mean of `times` x `times`."""
+    channels, height, width = image.shape
+    blocks = image.reshape(channels, height // times, times, width // times, times)
+    smaller: Image = blocks.mean(axis=(2, 4), dtype=np.float32)
+    return smaller
+
+
+def shrunk_mask(mask: BoolMap, times: int) -> BoolMap:
+    """[H, W] -> [H / times, W / times]: True where any of `times` x `times` is."""
+    height, width = mask.shape
+    blocks = mask.reshape(height // times, times, width // times, times)
+    smaller: BoolMap = np.any(blocks, axis=(1, 3))
+    return smaller

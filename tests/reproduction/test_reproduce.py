@@ -21,7 +21,7 @@ from diffusionad.reproduction.strips import EACH, SIDE
 from diffusionad.reproduction.timing import duration, time_a_step
 
 SMALL = (
-    "data.size=[32, 32]",
+    "data.size=[64, 64]",
     "denoiser.width=8",
     "denoiser.multipliers=[1, 2]",
     "denoiser.patch=2",

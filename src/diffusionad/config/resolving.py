@@ -45,11 +45,12 @@ _ADAM: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
+        "data": {"size": (256, 256), "shrink": 2},
         "denoiser": {"width": 24},
         "segmenter": {"widths": (16, 24, 32, 48)},
         "training": {"max_seconds": 280.0, "validations": 4},
     },
-    "small": {"training": {"max_seconds": 1200.0}},
+    "small": {"data": {"size": (256, 256), "shrink": 2}, "training": {"max_seconds": 1200.0}},
     "base": {
         "data": {"size": (256, 256)},
         "denoiser": {"width": 64, "multipliers": (1, 2, 2, 4), "attention_levels": (2,)},

@@ -37,7 +37,9 @@ class DataSettings(_Closed):
     """What the networks see and which good pictures are held back."""
 
     size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (128, 128)
-    """Working size (H, W) in pixels."""
+    """Working size (H, W) in pixels: that of pictures and maps."""
+    shrink: Annotated[int, Field(ge=1, le=8)] = 1
+    """The networks see a picture so many times smaller a side; the filter bank of `normality` sees all of it."""
     fit: Literal["stretch", "pad", "crop", "tile"] = "stretch"
     """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only),
     tile (all of it, in overlapping tiles)."""
@@ -219,14 +221,12 @@ class SegmenterSettings(_Closed):
 
 
 class NormalitySettings(_Closed):
-    """What residuals usually are at each place of a good picture. Not in the paper."""
+    """What good pictures usually show at each place: in the residual, and to a bank of filters. Not in the paper."""
 
     widths: tuple[Annotated[float, Field(gt=0, le=0.1)], ...] = (1 / 180, 1 / 85, 1 / 43)
-    """Blurs of the residual, as shares of the picture's shorter side; none: the segmenter alone decides."""
+    """Blurs of the residual, as shares of the shorter side; none: no normality, the segmenter alone decides."""
     places: Literal["auto", "local", "pooled"] = "auto"
     """local: each place by its own habit; pooled: one habit for all places (textures); auto: pooled for tiles."""
-    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.1, 0.2, 0.35, 0.5, 0.65)
-    """What the deviation's weight in the map is chosen from, on held-out good pictures with planted defects."""
 
 
 class LossSettings(_Closed):
@@ -311,7 +311,8 @@ class Config(_Closed):
     def _sizes_divide(self) -> Config:
         step = self.size_step
         if any(side % step for side in self.data.size):
-            raise ValueError(f"data.size {self.data.size} must be multiples of {step} for these networks")
+            why = f" at data.shrink={self.data.shrink}" if self.data.shrink > 1 else ""
+            raise ValueError(f"data.size {self.data.size} must be multiples of {step} for these networks{why}")
         return self
 
     @model_validator(mode="after")
@@ -335,4 +336,16 @@ class Config(_Closed):
         """The working size must be a multiple of this many pixels."""
         denoiser = self.denoiser.patch * 2 ** (len(self.denoiser.multipliers) - 1)
         segmenter = self.segmenter.patch * 2 ** (len(self.segmenter.widths) - 1)
-        return math.lcm(denoiser, segmenter)
+        return math.lcm(denoiser, segmenter) * self.data.shrink
+
+    @property
+    def network_size(self) -> tuple[int, int]:
+        """(H, W) at which the networks see a picture."""
+        height, width = self.data.size
+        return height // self.data.shrink, width // self.data.shrink
+
+    @property
+    def bare(self) -> Config:
+        """The networks alone, at the size at which they see: what is trained before normality is fitted."""
+        data = self.data.model_copy(update={"size": self.network_size, "shrink": 1})
+        return self.model_copy(update={"data": data, "normality": NormalitySettings(widths=())})

@@ -23,7 +23,7 @@ from diffusionad.training.watch import Line
 
 __all__ = ["TRAININGS", "VARIANTS", "Variant", "ablate", "inspector_of", "run_folder"]
 
-_PAPERS_MAP = ("normality.widths=[]",)
+_PAPERS_MAP = ("normality.widths=[]", "data.shrink=1")
 """Segmenter or difference alone decide, as in the paper."""
 
 _ONE_SCALE = ("diffusion.reconstruction=one-step", "diffusion.fine_range=[150, 438]")
@@ -125,7 +125,7 @@ def ablate(asked: Asked, line: Line, only: tuple[str, ...] = ()) -> list[dict[st
         estimate([_trained(asked, training, seed) for _, seed, training, _ in missing], asked.device, line)
     for number, (place, seed, training, rows) in enumerate(missing, 1):
         line(f"Run {number} of {len(missing)}: {place.category}, seed {seed}, {training}.", False)
-        run = run_once(asked, place, run_folder(asked, place, training, seed), seed, _more(training), line)
+        run = run_once(asked, place, run_folder(asked, place, training, seed), seed, _more(asked, training), line)
         for variant in rows:
             line(f"  {variant.name}", False)
             append_row(path, _measured(asked, place, variant, seed, run, line))
@@ -138,12 +138,14 @@ def ablate(asked: Asked, line: Line, only: tuple[str, ...] = ()) -> list[dict[st
     ]
 
 
-def _more(training: str) -> tuple[str, ...]:
-    return (*_PAPERS_MAP, *TRAININGS[training])
+def _more(asked: Asked, training: str) -> tuple[str, ...]:
+    """The settings of a training on top of what is asked for; pictures have the size at which the networks see."""
+    height, width = resolve_asked(asked, 0).network_size
+    return (*_PAPERS_MAP, f"data.size=[{height}, {width}]", *TRAININGS[training])
 
 
 def _trained(asked: Asked, training: str, seed: int) -> Config:
-    return resolve_asked(asked, seed, _more(training))
+    return resolve_asked(asked, seed, _more(asked, training))
 
 
 def run_folder(asked: Asked, place: Place, training: str, seed: int) -> Path:
@@ -159,7 +161,7 @@ def inspector_of(asked: Asked, variant: Variant, seed: int, trained: Bundle) -> 
 
 
 def _config(asked: Asked, variant: Variant, seed: int) -> Config:
-    return resolve_asked(asked, seed, (*_more(variant.training), *variant.settings))
+    return resolve_asked(asked, seed, (*_more(asked, variant.training), *variant.settings))
 
 
 def _measured(asked: Asked, place: Place, variant: Variant, seed: int, run: TrainedRun, line: Line) -> dict[str, str]:

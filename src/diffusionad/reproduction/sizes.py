@@ -17,7 +17,7 @@ __all__ = ["NetworkSize", "measure_sizes"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
-    """One network at the working size.
+    """One network at the size at which it sees pictures.
 
     Attributes:
         name: denoiser, autoencoder or segmenter.
@@ -38,7 +38,7 @@ def measure_sizes(config: Config) -> list[NetworkSize]:
     """The networks of a configuration. Nothing is computed, and no memory is taken for weights."""
     with torch.device("meta"):
         detector = build_detector(config)
-        sizes, (height, width) = [], config.data.size
+        sizes, (height, width) = [], config.network_size
         image = torch.empty(1, config.channels, height, width)
         diffusion = config.diffusion
         if (restorer := detector.denoiser) is not None:

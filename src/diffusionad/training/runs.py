@@ -115,7 +115,7 @@ def train(
     good = read_good_pictures(Path(data), config, layout, category, spill=folder / "cache", cache=place)
     real = find_real_defects(Path(defects) if defects else None, Path(data), config, layout, category, good.roi)
     config = counted(config, len(good.training.samples))
-    drawn = read_textures(Path(textures) if textures else None, config.data.size)
+    drawn = read_textures(Path(textures) if textures else None, config.network_size)
     fabric = open_fabric(device, devices, num_nodes, config.training)
     if not fabric.is_global_zero:
         line = _silent

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from diffusionad.assembly import build_detector, build_pairs
-from diffusionad.config import Config, NormalitySettings, TrainingSettings
-from diffusionad.data import resize
+from diffusionad.config import Config, TrainingSettings
+from diffusionad.data import resize, resize_mask
 from diffusionad.detector import Detector
 from diffusionad.errors import InterruptedRun
 from diffusionad.files import file_hash, write_json
 from diffusionad.training.data import GoodPictures
-from diffusionad.training.habit import choose_share, fit_normality
+from diffusionad.training.habit import fit_normality
 from diffusionad.training.loop import run
 from diffusionad.training.machine import lay_out
 from diffusionad.training.real import NO_DEFECTS, RealDefects
@@ -66,7 +66,7 @@ class Session:
         self.weights = folder / "model.safetensors"
         self._key = _key(config, good, textures, real, start)
         self._good = good
-        bare = config.model_copy(update={"normality": NormalitySettings(widths=())})  # fitted when all else is done
+        bare = config.bare  # normality is fitted when all else is done
         self._detector = build_detector(bare)
         if start is not None:
             wanted, given = self._detector.state_dict(), load_file(start)
@@ -91,7 +91,8 @@ class Session:
         self._names = [str(path) for path in named]
 
     def fit(self) -> Score:
-        """Train until the clock runs out; the held-out figures of the finished detector, which is in `self.weights`.
+        """Train until the clock runs out; the held-out figures of the chosen networks. The whole detector is in
+        `self.weights` then.
 
         Raises:
             InterruptedRun: SIGINT or SIGTERM; the state is saved.
@@ -135,22 +136,19 @@ class Session:
                 "Run the same command to resume."
             )
         self._fabric.barrier()
-        return self._held_out.score(self._complete(), self._fabric.device)
+        self._complete()
+        self._candidate.load_state_dict(load_file(self._best))
+        return self._held_out.score(self._candidate, self._fabric.device)
 
-    def _complete(self) -> Detector:
-        """The chosen weights with the normality fitted to them; written to `self.weights` too."""
-        detector = build_detector(self._config).to(self._fabric.device).eval()
+    def _complete(self) -> None:
+        """Fit the normality to the chosen weights, and write both to `self.weights`."""
+        detector, good = build_detector(self._config).to(self._fabric.device).eval(), self._good
         detector.load_state_dict(detector.state_dict() | load_file(self._best))
-        if detector.normality is not None:
-            good, device = self._good, self._fabric.device
-            training, held_out = good.training.shown(self._config), good.validation.shown(self._config)
-            fit_normality(detector, training, held_out, device)
-            choose_share(
-                detector.normality, self._config.normality.shares, lambda: self._held_out.score(detector, device).total
-            )
+        fit_normality(
+            detector, good.training.shown(self._config), good.validation.shown(self._config), self._fabric.device
+        )
         if self._fabric.is_global_zero:
             save_weights(self.weights, detector.state_dict())
-        return detector
 
     def _save(self) -> None:
         if self._fabric.is_global_zero:
@@ -161,12 +159,12 @@ class Session:
             self._candidate.load_state_dict(self._averaged.tensors)
             path = self._folder / "strips" / f"{self.progress.images:08d}.png"
             chosen, shown = self._good.validation, self._held_out.shown
-            foregrounds = {
-                index: with_foreground(
-                    resize(chosen.pictures[index], self._config.data.size), chosen.foregrounds[index]
-                )
-                for index in shown.indices  # of tiles, the whole picture small
-            }
+            foregrounds = {}
+            for index in shown.indices:  # of tiles, the whole picture small
+                picture, foreground = chosen.pictures[index], chosen.foregrounds[index]
+                size = self._config.network_size
+                where = None if foreground is None else resize_mask(foreground, size)
+                foregrounds[index] = with_foreground(resize(picture, size), where)
             write_strip(path, self._candidate, shown, self._fabric.device, foregrounds, self._good.kind)
 
     def _validate(self) -> None:
