@@ -26,7 +26,7 @@ from diffusionad.config import Config
 from diffusionad.data import find_samples, read_mask, read_picture, resize, resize_mask
 from diffusionad.detector import Detector
 from diffusionad.metrics import PixelMetrics, auroc
-from diffusionad.normality import EVEN, SOFT
+from diffusionad.normality import EVEN, SOFT, WEIGHTS
 from diffusionad.structures import BoolMap, Picture, Sample
 from diffusionad.tensors import to_image
 
@@ -73,8 +73,9 @@ def mappers(detector: Detector) -> dict[str, Mapper]:
         def odds(image: Tensor) -> Tensor:
             logits, residual, _ = detector.witness(image)
             seen = normality.witnesses(logits, residual, image)
-            units = torch.stack([tails[number](seen[number]) for number in which]).mean(dim=0)
-            return (units - EVEN) / SOFT
+            units = [WEIGHTS[number] * tails[number](seen[number]) for number in which]
+            mean = torch.stack(units).sum(dim=0) / sum(WEIGHTS[number] for number in which)
+            return (mean - EVEN) / SOFT
 
         return odds
 

@@ -5,8 +5,8 @@ reconstruction changed; as one is never perfect, edges and print leave a residua
 tells which edges, lines and colours the picture itself shows, at twice the detail of the networks or more. The last two
 are judged by the habit of each place: mean and covariance over good training pictures, and Mahalanobis's distance from
 them. The statistics are PaDiM's (Defard et al. 2021, section 3), of residuals and filters instead of pretrained
-features. Then each witness is put into one unit, how much further it goes than on held-out good pictures, and the mean
-of the three decides.
+features. Then each witness is put into one unit, how much further it goes than on held-out good pictures, and their
+mean decides, in which the filter bank counts as much as the other two together.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ LEAST_EXCESS = 0.05
 
 FLOOR = 1e-4
 """Added to squared distances, so that their logarithm is finite."""
+
+WEIGHTS = (0.25, 0.25, 0.5)
+"""Of segmenter, residual and filter bank in the mean."""
 
 EVEN, SOFT = 4.0, 3.0
 """Units at which the map is one half, and units that multiply its odds by e: good pictures stay dark."""
@@ -183,8 +186,8 @@ class Normality(nn.Module):
 
     def forward(self, logits: Tensor, residual: Tensor, image: Tensor) -> Tensor:
         seen = self.witnesses(logits, residual, image)
-        units = [tail(odd) for tail, odd in zip(self._tails, seen, strict=True)]
-        return (torch.stack(units).mean(dim=0) - EVEN) / SOFT
+        units = [weight * tail(odd) for weight, tail, odd in zip(WEIGHTS, self._tails, seen, strict=True)]
+        return (torch.stack(units).sum(dim=0) - EVEN) / SOFT
 
     def witnesses(self, logits: Tensor, residual: Tensor, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """How odd each place is to the segmenter, by the residual and by the filter bank, [B, h, w] each, no units."""
