@@ -180,6 +180,16 @@ def test_a_bundle_of_a_newer_schema_is_refused(tmp_path: Path, schema: object) -
     assert caught.value.code == "bundle.newer"
 
 
+def test_a_bundle_of_an_older_schema_is_refused_with_the_version_that_reads_it(tmp_path: Path) -> None:
+    folder = written(tmp_path).folder
+    older = {"schema_version": SCHEMA_VERSION - 1, "version": "0.0.9", "config": "of another shape"}
+    change_json(folder / "config.json", lambda settings: {**settings, **older})
+    rehash(folder)
+    with pytest.raises(BundleError, match=r"diffusionad 0\.0\.9.*train again") as caught:
+        load_bundle(folder)
+    assert caught.value.code == "bundle.older"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -33,7 +33,7 @@ from diffusionad.version import __version__
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "install_bundle", "load_bundle", "recalibrate", "write_bundle"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
 _ROI = "roi.png"
@@ -185,6 +185,13 @@ def load_bundle(folder: Path) -> Bundle:
     settings = _read_json(folder, "config.json")
     if not isinstance(settings, dict) or not isinstance(settings.get("schema_version"), int):
         raise _newer(folder)
+    if settings["schema_version"] < SCHEMA_VERSION:
+        raise BundleError(
+            f"The bundle {folder} was written by diffusionad {settings.get('version')}, whose networks are put together "
+            f"differently (schema {settings['schema_version']}, this version reads {SCHEMA_VERSION}): judge with that "
+            "version, or train again.",
+            code="bundle.older",
+        )
     try:
         config = Config.model_validate(settings["config"])
         origin = Origin(**{**settings["origin"], "hashes": tuple(settings["origin"]["hashes"])})
@@ -317,7 +324,7 @@ def _is_newer(folder: Path) -> bool:
 
 def _newer(folder: Path) -> BundleError:
     return BundleError(
-        f"The bundle {folder} has a schema version that diffusionad {__version__} does not know (it reads up to "
+        f"The bundle {folder} has a schema version that diffusionad {__version__} does not know (it reads "
         f"{SCHEMA_VERSION}): install a newer diffusionad.",
         code="bundle.newer",
     )
