@@ -45,6 +45,8 @@ COMMANDS = (
         "predict",
         "compare",
         "rejudge",
+        "replay",
+        "export",
         "feedback",
         "info",
         "datasets",

@@ -1,4 +1,4 @@
-"""One inference path: ONNX and torch agree, the same picture keeps its score, broken pictures are never good."""
+"""One inference path: all runtimes agree, the same picture keeps its score, broken pictures are never good."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from diffusionad import Inspector
 from diffusionad.bundle import load_bundle
 from diffusionad.data import read_picture
 from diffusionad.errors import UsageError
+from diffusionad.inspector import Runtime
 from diffusionad.structures import Image as FloatImage
 
 
+@pytest.fixture(scope="module", params=["onnx", "openvino", "torch"])
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    chosen: Runtime = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def inspector(trained: Path) -> Inspector:
-    return Inspector.load(trained / "bundle")
+def inspector(trained: Path, runtime: Runtime) -> Inspector:
+    return Inspector.load(trained / "bundle", runtime)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +33,12 @@ def pictures(data: Path) -> list[Path]:
     return sorted((data / "test").rglob("*.png"))
 
 
-def test_torch_and_onnx_agree_on_every_map_and_verdict(
+def test_every_runtime_agrees_on_every_map_and_verdict(
     trained: Path, inspector: Inspector, pictures: list[Path]
 ) -> None:
-    by_torch = Inspector.load(trained / "bundle", runtime="torch")
+    usual = Inspector.load(trained / "bundle")
     for path in pictures:
-        one, other = inspector(path), by_torch(path)
+        one, other = inspector(path), usual(path)
         assert one.anomaly_map is not None
         assert other.anomaly_map is not None
         assert np.abs(one.anomaly_map - other.anomaly_map).max() < 1e-4
@@ -40,10 +47,10 @@ def test_torch_and_onnx_agree_on_every_map_and_verdict(
 
 
 def test_a_picture_keeps_its_score_in_any_order_and_in_a_new_inspector(
-    trained: Path, inspector: Inspector, pictures: list[Path]
+    trained: Path, runtime: Runtime, inspector: Inspector, pictures: list[Path]
 ) -> None:
     forward = [inspector(path).score for path in pictures]
-    backward = [verdict.score for verdict in Inspector.load(trained / "bundle").stream(reversed(pictures))]
+    backward = [verdict.score for verdict in Inspector.load(trained / "bundle", runtime).stream(reversed(pictures))]
     assert forward == backward[::-1]
     assert len(set(forward)) == len(forward)
 
@@ -124,5 +131,5 @@ def test_a_picture_of_another_size_is_judged_at_its_native_size(inspector: Inspe
 
 
 def test_an_unknown_runtime_is_refused(trained: Path) -> None:
-    with pytest.raises(UsageError, match="onnx, torch"):
+    with pytest.raises(UsageError, match="onnx, openvino, torch"):
         Inspector.load(trained / "bundle", runtime="cuda")  # type: ignore[arg-type]

@@ -154,6 +154,7 @@ class TorchBackend:
     """Runs both networks with torch on the CPU; `inspector.Backend`."""
 
     def __init__(self, config: Config, weights: Path) -> None:
+        self.runtime = f"torch {torch.__version__}"
         self._detector = build_detector(config).eval()
         self._detector.load_state_dict(load_file(weights))
 

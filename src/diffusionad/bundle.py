@@ -7,6 +7,9 @@ calibration.json    the threshold and the scores behind it; {} before calibratio
 card.md             the same for people
 good.json           small good training pictures with their names; missing in bundles of earlier versions
 roi.png             with a region of interest only: 1 bit a pixel, white is judged, at the training pictures' size
+artifact.json       exported bundles only: which runtime in which precision, and how it judged beside model.onnx
+selftest.npy        exported bundles only: a picture at working size whose score artifact.json holds
+network.*           exported bundles only: what that runtime runs, where it is not model.onnx
 manifest.json       sha256 of each of the above
 """
 
@@ -15,13 +18,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from diffusionad.artifact import Artifact
 from diffusionad.calibration import Calibration, from_json
 from diffusionad.config import Config
 from diffusionad.data.roi import mask_png, read_roi_mask
@@ -31,13 +35,24 @@ from diffusionad.neighbours import FILE as NEIGHBOURS
 from diffusionad.structures import BoolMap
 from diffusionad.version import __version__
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "Origin", "install_bundle", "load_bundle", "recalibrate", "write_bundle"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Bundle",
+    "Origin",
+    "install_bundle",
+    "install_export",
+    "load_bundle",
+    "recalibrate",
+    "write_bundle",
+]
 
 SCHEMA_VERSION = 2
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
 _ROI = "roi.png"
-_OPTIONAL = (NEIGHBOURS, _ROI)
+_ARTIFACT, _SELF_TEST = "artifact.json", "selftest.npy"
+_NETWORKS = ("network.xml", "network.bin", "network.onnx")
+_OPTIONAL = (NEIGHBOURS, _ROI, _ARTIFACT, _SELF_TEST, *_NETWORKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,7 @@ class Bundle:
         calibration: the threshold; None when the bundle is not calibrated.
         key: first 12 hexadecimal digits of the manifest's sha256: names this very model and threshold.
         roi: [H, W] bool, the region of interest at native size of the training pictures; None: all is judged.
+        artifact: of an exported bundle, what runs its networks; None: model.onnx with ONNX Runtime in fp32.
     """
 
     folder: Path
@@ -92,10 +108,21 @@ class Bundle:
     calibration: Calibration | None
     key: str
     roi: BoolMap | None = field(default=None, repr=False, compare=False)
+    artifact: Artifact | None = None
 
     @property
     def onnx(self) -> Path:
         return self.folder / "model.onnx"
+
+    @property
+    def network(self) -> Path:
+        """The file that judges: model.onnx, or that of the artifact (of two, the one with the graph)."""
+        return next((self.folder / name for name in _NETWORKS if (self.folder / name).is_file()), self.onnx)
+
+    @property
+    def self_test(self) -> Path:
+        """The picture of an exported bundle, [H, W, C] at working size."""
+        return self.folder / _SELF_TEST
 
     @property
     def weights(self) -> Path:
@@ -154,6 +181,24 @@ def install_bundle(bundle: Bundle, folder: Path) -> Bundle:
     return load_bundle(folder)
 
 
+def install_export(
+    bundle: Bundle, folder: Path, artifact: Artifact, files: Sequence[Path], calibration: Calibration | None
+) -> Bundle:
+    """Write the same model to `folder` with other networks to judge by, whole or not at all. Raises ResourceError.
+
+    `files` are the self-test picture and what the runtime runs, by their names.
+    """
+    source = bundle.folder.resolve()
+    with _Replacement(folder) as made:
+        for name in ("model.safetensors", "model.onnx", "config.json", *_present(source)):
+            shutil.copyfile(source / name, made / name)
+        for file in files:
+            shutil.copyfile(file, made / file.name)
+        write_json(made / _ARTIFACT, artifact.to_json())
+        _write_promise(made, bundle.config, bundle.origin, calibration)
+    return load_bundle(folder)
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Read and verify a bundle.
 
@@ -187,7 +232,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise _newer(folder)
     if settings["schema_version"] < SCHEMA_VERSION:
         raise BundleError(
-            f"The bundle {folder} was written by diffusionad {settings.get('version')}, whose networks are put together "
+            f"The bundle {folder} was written by diffusionad {settings.get('version')}, which put networks together "
             f"differently (schema {settings['schema_version']}, this version reads {SCHEMA_VERSION}): judge with that "
             "version, or train again.",
             code="bundle.older",
@@ -198,18 +243,22 @@ def load_bundle(folder: Path) -> Bundle:
         stored = _read_json(folder, "calibration.json")
         calibration = from_json(stored) if stored else None
         roi = read_roi_mask(folder / _ROI) if _ROI in manifest else None
-    except (KeyError, TypeError, ValidationError, CalibrationError, DataError) as error:
+        artifact = Artifact.from_json(_read_json(folder, _ARTIFACT)) if _ARTIFACT in manifest else None
+    except (KeyError, TypeError, ValueError, ValidationError, CalibrationError, DataError) as error:
         raise BundleError(f"The settings of the bundle {folder} cannot be read: {error}.") from None
-    if calibration and calibration.artifact not in (None, manifest["model.onnx"]):
+    judges = next((name for name in _NETWORKS if name in manifest), "model.onnx")
+    if (artifact is None) != (_SELF_TEST not in manifest) or (artifact is None and judges != "model.onnx"):
+        raise BundleError(f"Of the export in the bundle {folder} a part is missing: copy it anew, or export it again.")
+    if calibration and calibration.artifact not in (None, manifest[judges]):
         raise BundleError(
-            f"The threshold of the bundle {folder} was made with another network than its model.onnx: nothing it "
+            f"The threshold of the bundle {folder} was made with another network than its {judges}: nothing it "
             "promises holds. Copy the bundle anew, or calibrate the one this network comes from.",
             code="bundle.calibration",
         )
     if (roi is None) != (config.data.roi is None):
         raise BundleError(f"{_ROI} and the settings of the bundle {folder} contradict each other: copy it anew.")
     key = file_hash(folder / "manifest.json")[:12]
-    return Bundle(folder, str(settings.get("version")), config, origin, calibration, key, roi)
+    return Bundle(folder, str(settings.get("version")), config, origin, calibration, key, roi, artifact)
 
 
 class _Replacement:

@@ -7,6 +7,7 @@ DiffusionADError            exit code
 │   └── TooFewPicturesError 2   not enough good pictures to learn or to promise anything
 ├── PictureError            2   one picture that cannot be judged (verdict "error", exit 3 among others)
 ├── BundleError             2   a model folder that is damaged, incomplete, unsafe or too new
+├── ExportError             1   an artifact that judges otherwise than its bundle
 ├── CalibrationError        2   scores from which no threshold can be taken
 ├── TrainingError           4   training cannot go on (loss is not finite, run belongs to other settings)
 ├── ResourceError           4   the machine lacks something (disk, extra, device)
@@ -20,6 +21,7 @@ __all__ = [
     "CalibrationError",
     "DataError",
     "DiffusionADError",
+    "ExportError",
     "InterruptedRun",
     "LayoutError",
     "PictureError",
@@ -84,6 +86,13 @@ class BundleError(DiffusionADError):
     """A model folder that is damaged, incomplete, unsafe or too new."""
 
     code = "bundle"
+
+
+class ExportError(DiffusionADError):
+    """An artifact that judges otherwise than the bundle it comes from; nothing was exported."""
+
+    code = "export.differs"
+    exit_code = 1
 
 
 class CalibrationError(DiffusionADError):

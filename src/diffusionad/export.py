@@ -75,11 +75,24 @@ def to_onnx(detector: Detector, path: Path) -> None:
     def fill(temporary: Path) -> None:
         exported.save(str(temporary), external_data=False)
         model = onnx.load(str(temporary))
+        _name_parts(model)
         if detector.diffuses and detector.is_guided:
             _name_noise(model, detector.noise.numpy())
         onnx.save(model, str(temporary))
 
     write_file(path, fill)
+
+
+def _name_parts(model: onnx.ModelProto) -> None:
+    """Begin the name of each node with the part it belongs to: denoiser/, segmenter/, normality/ or detector/.
+
+    So whoever quantises the file can tell the networks from the arithmetic around them (`openvino_file`).
+    """
+    for node in model.graph.node:
+        where = next((told.value for told in node.metadata_props if told.key == "namespace"), "")
+        levels = [level.partition(":")[0] for level in where.split("/")]
+        part = next((level for level in levels if level in ("denoiser", "segmenter", "normality")), "detector")
+        node.name = f"{part}/{node.name}"
 
 
 def _name_noise(model: onnx.ModelProto, noise: NDArray[np.float32]) -> None:

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusionad.backends import Backend, OnnxBackend
+from diffusionad.artifact import Artifact
+from diffusionad.backends import Backend, OnnxBackend, OpenVinoBackend
 from diffusionad.bundle import Bundle, load_bundle
 from diffusionad.conditions import conditions
 from diffusionad.data import Framing, Seen, View, pooled, resize, see
-from diffusionad.errors import PictureError, ResourceError, UsageError
+from diffusionad.errors import BundleError, PictureError, ResourceError, UsageError
 from diffusionad.fingerprint import fingerprint
 from diffusionad.neighbours import Neighbours
 from diffusionad.region_filter import RegionFilter
 from diffusionad.scoring import find_regions, image_score, pixels_for, settled, top_k_inside
-from diffusionad.structures import FloatMap, Image, Outcome, Picture, Region, Spread, Verdict
+from diffusionad.structures import Fingerprint, FloatMap, Image, Outcome, Picture, Region, Spread, Verdict
 from diffusionad.sweeping import Sweep, map_factor, sweep
 from diffusionad.tensors import to_image, to_picture
 
 __all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
 
-Runtime = Literal["onnx", "torch"]
+Runtime = Literal["onnx", "openvino", "torch"]
+
+_Sight = tuple[Seen | PictureError, float]
+"""A picture as the networks see it, or why not, and the seconds that took."""
 
 
 class Inspector:
@@ -69,32 +75,36 @@ class Inspector:
     def load(
         cls,
         folder: str | Path,
-        runtime: Runtime = "onnx",
+        runtime: Runtime | None = None,
         *,
         region_filter: RegionFilter | None = None,
         scale: float | None = None,
         draws: int = 1,
     ) -> Inspector:
-        """Open a bundle with ONNX Runtime (needs no torch) or with torch. Arguments as of the class.
+        """Open a bundle. Arguments as of the class.
+
+        `runtime` None: what an exported bundle was exported to, else ONNX Runtime. Another one computes in fp32 from
+        model.onnx, or from the weights (torch). An exported bundle judges its self-test picture first.
 
         With `draws` above 1 each picture is also judged with that many draws of the noise, to tell the spread of its
         score; it takes as many times as long.
 
         Raises:
-            BundleError: the bundle is damaged, incomplete or too new.
-            UsageError: unknown runtime; draws below 1, or more than 1 of a bundle or runtime that cannot.
-            ResourceError: torch is not installed.
+            BundleError: the bundle is damaged, incomplete or too new, or judges otherwise than where it was made.
+            UsageError: unknown runtime, or not the one of an exported bundle; draws below 1, or more than 1 of a bundle
+                or runtime that cannot.
+            ResourceError: the runtime is not installed, or this processor lacks the precision.
         """
         bundle = load_bundle(Path(folder))
-        if runtime == "onnx":
-            backend = OnnxBackend(bundle.onnx)
-            others = _other_draws(bundle, backend, draws)
-            return cls(bundle, backend, region_filter=region_filter, scale=scale, others=others)
-        if runtime == "torch" and draws == 1:
-            return cls(bundle, _torch_backend(bundle), region_filter=region_filter, scale=scale)
-        if runtime == "torch":
+        chosen = _runtime(bundle, runtime)
+        backend = _backend(bundle, chosen)
+        if draws != 1 and not isinstance(backend, OnnxBackend):
             raise UsageError("Several draws of the noise are made by the runtime onnx only.")
-        raise UsageError(f'Unknown runtime "{runtime}". Known runtimes: onnx, torch.')
+        others = _other_draws(bundle, backend, draws) if isinstance(backend, OnnxBackend) else []
+        inspector = cls(bundle, backend, region_filter=region_filter, scale=scale, others=others)
+        if bundle.artifact is not None:
+            inspector.test_itself(bundle.artifact)
+        return inspector
 
     def __call__(self, source: str | Path | Picture, group: str | None = None, *, full_map: bool = False) -> Verdict:
         """Judge one picture: a file, or an array [H, W, 3] or [H, W], uint8 0..255 or uint16 0..65535.
@@ -111,11 +121,42 @@ class Inspector:
         With `data.fit=tile` score and regions come from every pixel, but the map of the verdict is at most
         `sweeping.MAP_SIDE` pixels long, each of its pixels the highest of its block; `full_map` keeps all of it.
         """
+        return self._verdict(source, self._sight(source), group, full_map)
+
+    def stream(
+        self, sources: Iterable[str | Path], group: str | None = None, *, full_map: bool = False
+    ) -> Iterator[Verdict]:
+        """Verdicts one after the other, the same as of `__call__`; the next picture is read while one is judged.
+
+        Memory does not grow with their number: two pictures are held.
+        """
+        with ThreadPoolExecutor(1) as reader:
+            ahead: deque[tuple[str | Path, Future[_Sight]]] = deque()
+            for source in sources:
+                ahead.append((source, reader.submit(self._sight, source)))
+                if len(ahead) > 1:
+                    first, sight = ahead.popleft()
+                    yield self._verdict(first, sight.result(), group, full_map)
+            for first, sight in ahead:
+                yield self._verdict(first, sight.result(), group, full_map)
+
+    def _sight(self, source: str | Path | Picture) -> _Sight:
+        """What is seen of a picture, or why it cannot be judged, and the seconds it took."""
         begun = time.perf_counter()
+        try:
+            seen: Seen | PictureError = self.see(source)
+        except PictureError as error:
+            seen = error
+        return seen, time.perf_counter() - begun
+
+    def _verdict(self, source: str | Path | Picture, sight: _Sight, group: str | None, full_map: bool) -> Verdict:
+        begun, (seen, seconds) = time.perf_counter(), sight
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
         try:
+            if isinstance(seen, PictureError):
+                raise seen
             chosen = group if group is not None else self._group_of(source)
-            verdict = self._judge(name, self.see(source), chosen, full_map)
+            verdict = self._judge(name, seen, chosen, full_map)
         except PictureError as error:
             verdict = Verdict(
                 name,
@@ -131,12 +172,28 @@ class Inspector:
                 bundle=self.bundle.key,
                 runtime=self._runtime,
             )
-        return replace(verdict, milliseconds=(time.perf_counter() - begun) * 1e3)
+        return replace(verdict, milliseconds=(seconds + time.perf_counter() - begun) * 1e3)
 
-    def stream(self, sources: Iterable[str | Path]) -> Iterator[Verdict]:
-        """Verdicts one after the other; memory does not grow with their number."""
-        for source in sources:
-            yield self(source)
+    def test_itself(self, artifact: Artifact) -> None:
+        """Judge the self-test picture of an exported bundle. Raises BundleError where it scores otherwise."""
+        expected, found = artifact.expected, self.score_of(np.load(self.bundle.self_test, allow_pickle=False))
+        if not abs(found - expected) <= artifact.tolerance:
+            there, here = artifact.made_on, self._runtime
+            raise BundleError(
+                f"The self-test picture of {self.bundle.folder} scores {found:.5f} here ({here.runtime}, "
+                f"{here.processor}) and {expected:.5f} where it was exported ({there.runtime}, {there.processor}): "
+                "its threshold does not hold on this machine. Export it here.",
+                code="bundle.self_test",
+            )
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """On what it computes."""
+        return self._runtime
+
+    def score_of(self, picture: Picture) -> float:
+        """Image score of a picture [H, W, C] at working size, of which all is judged."""
+        return image_score(self._answer(to_image(picture))[0], self._top_k, self._least)
 
     @property
     def threshold(self) -> float | None:
@@ -270,6 +327,26 @@ class Inspector:
         listed = found.regions if score > own.threshold else ()
         outlined = tuple(replace(one, p_value=calibration.region_p_value(one.peak, group)) for one in listed)
         return settled(known, own.threshold, outlined, self._region_filter)
+
+
+def _runtime(bundle: Bundle, asked: str | None) -> str:
+    exported = bundle.artifact.runtime if bundle.artifact else None
+    if asked is not None and asked not in get_args(Runtime):
+        raise UsageError(f'Unknown runtime "{asked}". Known runtimes: {", ".join(get_args(Runtime))}.')
+    if exported is not None and asked not in (None, exported):
+        raise UsageError(
+            f"The bundle {bundle.folder} was exported to {exported}, and its threshold holds for that alone; for the "
+            f"runtime {asked} take the bundle it was made from."
+        )
+    return exported or asked or "onnx"
+
+
+def _backend(bundle: Bundle, runtime: str) -> Backend:
+    if runtime == "torch":
+        return _torch_backend(bundle)
+    if runtime == "openvino":
+        return OpenVinoBackend(bundle.network, bundle.artifact.precision if bundle.artifact else "fp32")
+    return OnnxBackend(bundle.network)
 
 
 def _other_draws(bundle: Bundle, backend: OnnxBackend, draws: int) -> list[Backend]:

@@ -1,11 +1,15 @@
-"""Judging any number of pictures: one line a picture, written as it comes, in constant memory."""
+"""Judging any number of pictures: one line a picture, written as it comes, in constant memory.
+
+Reading, judging and writing overlap: the next picture is read, and the files of the last one are written, meanwhile.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +26,9 @@ from diffusionad.structures import FloatMap, Verdict
 from diffusionad.sweeping import map_factor
 
 __all__ = ["Counts", "predict"]
+
+_BEHIND = 2
+"""Verdicts whose files are still being written while the next pictures are judged."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,33 +81,60 @@ def predict(
         ResourceError: the disk is full; the lines written so far are kept.
     """
     counts: Counter[str] = Counter()
+    wanted = _Wanted(out, overlays, maps, reconstructions, inspector.bundle.config.data.channels)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
-            for number, path in enumerate(pictures):
-                verdict = inspector(path, group, full_map=maps)
-                counts[verdict.verdict] += 1
-                name, files = f"{number:06d}_{path.stem[:80]}", dict[str, str | None]()
-                if verdict.anomaly_map is not None and verdict.reconstruction is not None:
-                    view = inspector.view(verdict.native_size)
-                    if maps:
-                        files["map"] = f"maps/{name}.npy"
-                        write_bytes(out / f"maps/{name}.npy", _npy(view.shown(verdict.anomaly_map)))
-                    if reconstructions:
-                        shown = to_display(verdict.reconstruction)
-                        files["reconstruction"] = f"reconstructions/{name}.png"
-                        write_bytes(out / f"reconstructions/{name}.png", encode(shown, "png"))
-                    if overlays:
-                        channels = inspector.bundle.config.data.channels
-                        _draw(out / "overlays" / f"{name}.png", path, verdict, view, channels)
-                lines.write(json.dumps(as_record(verdict, files), allow_nan=False) + "\n")
+        with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines, ThreadPoolExecutor(1) as writer:
+            behind: deque[tuple[Verdict, Future[dict[str, str | None]]]] = deque()
+
+            def settle() -> None:
+                verdict, files = behind.popleft()
+                lines.write(json.dumps(as_record(verdict, files.result()), allow_nan=False) + "\n")
                 lines.flush()
+                counts[verdict.verdict] += 1
                 seen(verdict)
+
+            for number, verdict in enumerate(inspector.stream(pictures, group, full_map=maps)):
+                view = inspector.view(verdict.native_size) if verdict.anomaly_map is not None else None
+                behind.append((verdict, writer.submit(_write, wanted, number, verdict, view)))
+                if len(behind) > _BEHIND:
+                    settle()
+            while behind:
+                settle()
     except BrokenPipeError:
         raise
     except OSError as error:
         raise refused(out / "verdicts.jsonl", error) from error
     return Counts(**{name: counts[name] for name in ("good", "review", "anomalous", "error")})
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which files are written beside the lines, and where."""
+
+    out: Path
+    overlays: bool
+    maps: bool
+    reconstructions: bool
+    channels: int | None
+
+
+def _write(wanted: _Wanted, number: int, verdict: Verdict, view: View | None) -> dict[str, str | None]:
+    """The files of one verdict, by what they are; `view` None: it has none."""
+    files = dict[str, str | None]()
+    if view is None or verdict.anomaly_map is None or verdict.reconstruction is None:
+        return files
+    source, out = Path(verdict.path), wanted.out
+    name = f"{number:06d}_{source.stem[:80]}"
+    if wanted.maps:
+        files["map"] = f"maps/{name}.npy"
+        write_bytes(out / f"maps/{name}.npy", _npy(view.shown(verdict.anomaly_map)))
+    if wanted.reconstructions:
+        files["reconstruction"] = f"reconstructions/{name}.png"
+        write_bytes(out / f"reconstructions/{name}.png", encode(to_display(verdict.reconstruction), "png"))
+    if wanted.overlays:
+        _draw(out / "overlays" / f"{name}.png", source, verdict, view, wanted.channels)
+    return files
 
 
 def _npy(anomaly_map: FloatMap) -> bytes:

@@ -147,7 +147,7 @@ def find_calibration(
         peaks=judged.peaks,
         sessions=[sessions[place] for place in judged.places],
         conditions={name: [row[name] for row in judged.conditions] for name in judged.conditions[0]},
-        artifact=file_hash(inspector.bundle.onnx),
+        artifact=file_hash(inspector.bundle.network),
         held_back=held_back,
         group_by=wanted.by if grouped else None,
         groups=[groups[place] for place in judged.places] if grouped else [],

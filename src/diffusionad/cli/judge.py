@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 from cyclopts import Parameter
 
@@ -16,7 +16,7 @@ from diffusionad.data import Reading, find_pictures, find_samples
 from diffusionad.errors import DataError, UsageError
 from diffusionad.evaluation import Evaluation, MetricsAt
 from diffusionad.evaluation import evaluate as measure
-from diffusionad.inspector import Inspector
+from diffusionad.inspector import Inspector, Runtime
 from diffusionad.prediction import predict as judge
 from diffusionad.region_filter import RegionFilter
 from diffusionad.report.exports import parse_formats, write_exports
@@ -122,6 +122,7 @@ def predict(
     regions: str | None = None,
     scale: str | None = None,
     write: str = "",
+    runtime: Runtime | Literal["auto"] | None = None,
     draws: int = 1,
     group: str | None = None,
     recheck: str | None = None,
@@ -144,6 +145,8 @@ def predict(
         regions: Which regions count, such as "area > 20 and peak > 0.7"; a picture without any is good.
         scale: Side of a pixel, such as 0.05mm or 50um; areas are then also in square millimetres.
         write: Further files beside verdicts.jsonl: csv, coco, parquet, separated by commas.
+        runtime: onnx, openvino (fp32) or torch; auto: the faster of the first two on this machine, measured once.
+            Else what the bundle was exported to, or onnx.
         draws: Draws of the noise; more than one tell how much each score depends on it, and take as many times as long.
         group: Camera or product of all pictures, where the bundle has a threshold for each; else told by their folders.
         recheck: List the pictures to look at again, so that at most this share of the list is good on average: 10%.
@@ -151,8 +154,15 @@ def predict(
         json: Print one JSON object instead of text.
     """
     screen, formats = Screen(json), parse_formats(write)
+    if runtime == "auto":
+        from diffusionad.choosing import fastest_runtime
+
+        found, told = fastest_runtime(load_bundle(bundle))
+        runtime = cast(Runtime, found)
+        screen.line(told)
     inspector = Inspector.load(
         bundle,
+        runtime,
         region_filter=None if regions is None else RegionFilter.parse(regions),
         scale=None if scale is None else millimetres(scale),
         draws=draws,

@@ -146,7 +146,7 @@ def _provenance(judged: list[Verdict], bundle: Bundle | None, verdicts: Path, la
     if bundle is not None:
         origin, own = bundle.origin, bundle.calibration
         told |= {
-            "Bundle": f"{bundle.folder.resolve()}, network sha256 {file_hash(bundle.onnx)}, "
+            "Bundle": f"{bundle.folder.resolve()}, network sha256 {file_hash(bundle.network)}, "
             f"diffusionad {bundle.version}",
             "Training": f"{origin.trained} good pictures of {origin.category} from {origin.data}, seed "
             f"{bundle.config.seed}, {origin.images} images seen in {origin.seconds:.0f} s on {origin.device}",

@@ -10,7 +10,7 @@ from typing import Any
 
 from diffusionad.errors import UsageError
 
-__all__ = ["Screen", "millimetres", "number", "seconds", "share"]
+__all__ = ["Screen", "millimetres", "milliseconds", "number", "seconds", "share"]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -87,6 +87,18 @@ def seconds(text: str) -> float:
     if total <= 0:
         raise UsageError(f'"{text}" is no time at all: write 20m, 90s or 1h30m.')
     return total
+
+
+def milliseconds(text: str) -> float:
+    """'25ms' or '0.1s', a time for one picture -> milliseconds above 0.
+
+    Raises:
+        UsageError: not a time.
+    """
+    match = re.fullmatch(r"(\d*\.?\d+)\s*(ms|s)", text)
+    if not match or not float(match[1]):
+        raise UsageError(f'"{text}" is not a time for one picture: write 25ms or 0.1s.')
+    return float(match[1]) * (1 if match[2] == "ms" else 1000)
 
 
 def millimetres(text: str) -> float:

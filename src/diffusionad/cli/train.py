@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from diffusionad.cli.categories import is_all, read_layout, show_categories
-from diffusionad.cli.screen import Screen, number, seconds
+from diffusionad.cli.screen import Screen, milliseconds, number, seconds
 from diffusionad.errors import ResourceError, UsageError
 
 __all__ = ["import_training", "train"]
@@ -20,6 +20,7 @@ def train(
     *,
     out: Path,
     preset: str | None = None,
+    budget: str | None = None,
     max_time: str | None = None,
     images: int | None = None,
     category: str | None = None,
@@ -46,6 +47,8 @@ def train(
         data: Folder of good pictures, a data set in a known layout, or a manifest.
         out: Folder of the run; the bundle will be OUT/bundle; with --category all, OUT/CATEGORY/bundle.
         preset: tiny, small, base, journal or paper-v1; without it, what CONFIG says, else small.
+        budget: Instead of a preset: the largest of base, small and tiny whose networks take at most this for a picture
+            on this machine, such as 25ms.
         max_time: How long to train: 20m, 90s, 1h30m. Without it, what the preset says.
         images: See that many images instead of training for a time: repeatable to the bit.
         category: Which one, where a data set has several; all: one after the other, each for MAX_TIME.
@@ -68,6 +71,14 @@ def train(
     first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes of one run, one speaks
     screen = Screen(as_json=json or not first)
     training = import_training()
+    if budget is not None:
+        if preset is not None or devices * num_nodes > 1:
+            raise UsageError("--budget chooses the preset, on the machine of one process: leave --preset out.")
+        from diffusionad.choosing import preset_within
+
+        measured = preset_within(milliseconds(budget), settings or [], screen.line)
+        preset = measured.chosen
+        screen.line(measured.sentence())
     reading = read_layout(screen, data, layout)
     whole = is_all(category, reading)
     if whole and devices * num_nodes > 1:

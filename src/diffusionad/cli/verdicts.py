@@ -1,4 +1,4 @@
-"""`diffusionad rejudge`: what can be done with stored verdicts, without pictures and without the network."""
+"""`diffusionad rejudge` and `replay`: stored verdicts at another threshold, and judged once more."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from cyclopts import Parameter
 from diffusionad.bundle import load_bundle
 from diffusionad.calibration import Calibration
 from diffusionad.cli.screen import Screen, millimetres
-from diffusionad.errors import UsageError
+from diffusionad.errors import DataError, UsageError
+from diffusionad.inspector import Inspector, Runtime
 from diffusionad.region_filter import RegionFilter
 from diffusionad.rejudging import rejudge as judge_anew
+from diffusionad.replaying import ACROSS
+from diffusionad.replaying import replay as judge_again
 from diffusionad.report.exports import parse_formats, write_exports
+from diffusionad.report.records import read_verdicts
 
-__all__ = ["rejudge"]
+__all__ = ["rejudge", "replay"]
 
 Json = Annotated[bool, Parameter(negative=())]
 
@@ -69,3 +73,38 @@ def rejudge(
         {**asdict(counts), "total": counts.total, "changed": changed, "verdicts": str(out), "written": written}
     )
     return counts.exit_code
+
+
+def replay(verdicts: Path, bundle: Path, *, runtime: Runtime | None = None, json: Json = False) -> int:
+    """Judge the pictures of stored verdicts once more and tell every difference. Nothing is written.
+
+    On the same runtime and processor scores must be equal to the last bit. Exit code 0: all as before, 1: something
+    differs, 3: a picture can no longer be judged.
+
+    Example: diffusionad replay verdicts/verdicts.jsonl runs/part/bundle
+
+    Args:
+        verdicts: File verdicts.jsonl that `predict` wrote; its pictures lie where they lay.
+        bundle: Folder of the bundle that judged.
+        runtime: onnx, openvino or torch; else what the bundle was exported to, or onnx.
+        json: Print one JSON object instead of text.
+    """
+    screen = Screen(json)
+    first = next(read_verdicts(verdicts), None)
+    if first is None:
+        raise DataError(f"{verdicts} holds no verdict: give the verdicts.jsonl that `predict` wrote.")
+    written, scale = first[0].region_filter, first[0].scale
+    region_filter = None if written is None else RegionFilter.parse(written)
+    inspector = Inspector.load(bundle, runtime, region_filter=region_filter, scale=scale)
+    found = judge_again(verdicts, inspector, seen=lambda count: screen.line(f"{count} pictures", True))
+    if found.differences:
+        rows = [[repr(one.path), one.what, one.before, one.after] for one in found.differences]
+        screen.table(["picture", "differs in", "before", "now"], rows)
+    screen.say(f"{found.same} pictures are judged as before, {len(found.differences)} are not.")
+    if found.elsewhere:
+        screen.say(
+            f"{found.elsewhere} were judged on another runtime or processor; of those judged as before {found.rounded} "
+            f"have a score that differs, by no more than {ACROSS:g}."
+        )
+    screen.result({**asdict(found), "exit_code": found.exit_code})
+    return found.exit_code

@@ -1,0 +1,63 @@
+"""From an ONNX file to OpenVINO's own: network.xml with network.bin, in fp32 or with int8 convolutions. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffusionad.backends import openvino_at_home
+from diffusionad.errors import ResourceError, UsageError
+from diffusionad.structures import Image
+
+__all__ = ["to_openvino"]
+
+PARTS = ("denoiser/", "segmenter/")
+"""Beginnings of the names of nodes that may be quantised: the networks. Noise, blend and normality stay in fp32."""
+
+
+def to_openvino(onnx: Path, folder: Path, images: Sequence[Image] | None = None) -> Path:
+    """Write the network, and return the path of its XML.
+
+    Args:
+        onnx: the file it comes from.
+        folder: where network.xml and network.bin are written.
+        images: [C, H, W] in [-1, 1] of good training pictures: the convolutions of both networks compute in int8, in
+            ranges that these show (post-training quantisation by NNCF). None: nothing is quantised.
+
+    Raises:
+        ResourceError: OpenVINO, or NNCF for int8, is not installed.
+        UsageError: the file does not say which of its nodes are the networks.
+    """
+    with openvino_at_home() as openvino:
+        model = openvino.Core().read_model(onnx)
+        if images is not None:
+            model = _quantised(model, images)
+        path = folder / "network.xml"
+        openvino.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+def _quantised(model: object, images: Sequence[Image]) -> object:
+    try:
+        import nncf
+    except ImportError:
+        raise ResourceError('int8 needs NNCF: pip install "diffusionad[int8]".', code="extra.missing") from None
+    names = [op.get_friendly_name() for op in model.get_ordered_ops()]  # type: ignore[attr-defined]
+    if not any(name.startswith(PARTS) for name in names):
+        raise UsageError(
+            "This bundle was written before its networks could be told from the rest of the file, and only they may be "
+            "quantised: train it anew, or take --precision fp32 or bf16."
+        )
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    kept = nncf.IgnoredScope(names=[name for name in names if not name.startswith(PARTS)], validate=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images, lambda image: image[None]),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+            ignored_scope=kept,
+        )
