@@ -46,6 +46,7 @@ COMMANDS = (
         "compare",
         "rejudge",
         "replay",
+        "benchmark",
         "export",
         "feedback",
         "info",

@@ -37,6 +37,7 @@ report.command("diffusionad.cli.lots:lot", help="Certify a lot: counts, bounds, 
 app.command(report)
 app.command("diffusionad.cli.datasets:datasets", help="List layouts, their folders, public data sets and licences.")
 app.command("diffusionad.cli.judge:info", help="Say what a bundle is, or what a preset takes on this machine.")
+app.command("diffusionad.cli.benchmark:benchmark", help="Measure methods side by side on the same pictures.")
 app.command("diffusionad.cli.reproduce:reproduce", help="Measure a benchmark and print the paper's table beside it.")
 
 

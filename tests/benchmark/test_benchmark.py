@@ -1,0 +1,194 @@
+"""A benchmark measures every method alike; what fails, hangs or answers nonsense is a row, and nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffusionad.benchmark import METHODS, NOT_RUN, Asked, Spec, parse_methods, run_benchmark
+from diffusionad.benchmark.floors import Nearest, ZScore
+from diffusionad.benchmark.methods import Settings
+from diffusionad.benchmark.page import write_page
+from diffusionad.benchmark.running import means
+from diffusionad.cli import main
+from diffusionad.errors import UsageError
+from diffusionad.files import alone_in
+from diffusionad.metrics import auroc
+
+ODD = """
+import os, time
+import numpy as np
+
+class Knows:
+    def __init__(self, settings):
+        self.settings = settings
+    def fit(self, pictures):
+        self.count = len(pictures)
+        (self.settings.out / "model.bin").write_bytes(bytes(2_000_000))
+    def predict(self, path):
+        bad = "bar" in str(path)
+        found = np.full((32, 32), -5.0, np.float32)
+        if bad:
+            found[14:18, 8:24] = 900.0
+        return (7.0 if bad else -3.0 + len(open(path, "rb").read()) % 97 / 100), found
+
+class Raises(Knows):
+    def fit(self, pictures):
+        raise RuntimeError("the loss went away")
+
+class Hangs(Knows):
+    def fit(self, pictures):
+        time.sleep(60)
+
+class Dies(Knows):
+    def fit(self, pictures):
+        os.kill(os.getpid(), 9)
+
+class Nonsense(Knows):
+    def predict(self, path):
+        return float("nan"), np.zeros((8, 8), np.float32)
+
+class Holes(Knows):
+    def predict(self, path):
+        return 1.0, np.full((8, 8), np.nan, np.float32)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def odd_methods(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("methods")
+    (folder / "odd_methods.py").write_text(ODD)
+    sys.path.insert(0, str(folder))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+
+
+def asked(data: Path, out: Path, *names: str, limit: float = 60.0) -> Asked:
+    own = [name for name in names if ":" in name]
+    methods = parse_methods([name for name in names if name not in own], own)
+    return Asked([data], methods, out, limit_seconds=limit, size=(48, 48), results=out / "benchmark.csv")
+
+
+def test_floors_and_anybodys_method_are_measured_by_the_same_figures(data: Path, tmp_path: Path) -> None:
+    rows = {row.method: row for row in run_benchmark(asked(data, tmp_path, "zscore-64", "odd_methods:Knows"))}
+    best, floor = rows["odd_methods:Knows"], rows["zscore-64"]
+    assert (best.image_auroc, best.image_auroc_low, best.image_ap) == (1.0, 1.0, 1.0)
+    assert (best.false_alarms, best.escapes) == ("0/6", "0/6")
+    assert best.pixel_auroc is not None
+    assert best.pixel_auroc > 0.7
+    assert best.disk_mb == pytest.approx(2.0)
+    assert floor.status == "measured"
+    assert floor.image_auroc is not None
+    assert floor.image_auroc_low is not None
+    assert floor.image_auroc_low <= floor.image_auroc
+    assert floor.peak_mb is not None
+    assert floor.peak_mb > 10
+    stored = list(csv.DictReader((tmp_path / "benchmark.csv").read_text().splitlines()))
+    assert [row["method"] for row in stored] == list(rows)
+    assert not list(tmp_path.rglob("maps"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Raises", "exit code 1: RuntimeError: the loss went away"),
+        ("Hangs", "it took longer than 4 s"),
+        ("Dies", "it was killed, as the system does when memory runs out"),
+        ("Nonsense", "is not finite"),
+        ("Holes", "is not finite"),
+    ],
+)
+def test_what_goes_wrong_is_a_row_with_its_reason(data: Path, tmp_path: Path, name: str, reason: str) -> None:
+    limit = 4.0 if name == "Hangs" else 60.0
+    (row,) = run_benchmark(asked(data, tmp_path, f"odd_methods:{name}", limit=limit))
+    assert row.status.startswith("failed: ")
+    assert reason in row.status
+    assert row.image_auroc is None
+    write_page(tmp_path / "report.html", [row], tmp_path / "rows")
+    assert name in (tmp_path / "report.html").read_text()
+
+
+def test_a_benchmark_resumes_and_measures_only_what_is_missing(data: Path, tmp_path: Path) -> None:
+    first = run_benchmark(asked(data, tmp_path, "nearest-32"))
+    told: list[str] = []
+    again = run_benchmark(asked(data, tmp_path, "nearest-32", "zscore-64"), lambda text, passing: told.append(text))
+    assert again[0] == first[0]
+    assert [text for text in told if "seed" in text] == ["part, zscore-64, seed 0"]
+
+
+def test_two_benchmarks_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:
+    with alone_in(tmp_path, "taken"), pytest.raises(UsageError, match="Another benchmark runs"):
+        run_benchmark(asked(data, tmp_path, "nearest-32"))
+
+
+def test_a_missing_environment_is_a_row_that_says_how_to_make_it(data: Path, tmp_path: Path) -> None:
+    (row,) = run_benchmark(asked(data, tmp_path, "padim"))
+    assert row.status == "failed: the environment for peers is missing: scripts/install bench"
+
+
+def test_a_bundle_that_is_trained_already_is_scored_as_it_is(data: Path, trained: Path, tmp_path: Path) -> None:
+    bundles = tmp_path / "bundles"
+    bundles.mkdir()
+    (bundles / f"{data.name}-0").symlink_to(trained)
+    wanted = Asked([data], parse_methods(["diffusionad-tiny"]), tmp_path, size=(48, 48), bundles=bundles)
+    (row,) = run_benchmark(wanted)
+    assert row.status == "measured, trained before"
+    assert row.image_auroc is not None
+    assert row.trained_seconds is not None
+
+
+def test_unknown_methods_and_those_not_run_say_why() -> None:
+    with pytest.raises(UsageError, match="did you mean patchcore"):
+        parse_methods(["pachcore"])
+    with pytest.raises(UsageError, match="cannot be had offline"):
+        parse_methods([next(iter(NOT_RUN))])
+    with pytest.raises(UsageError, match="write module:Class"):
+        parse_methods([], ["nowhere:Nothing"])
+    assert not set(METHODS) & set(NOT_RUN)
+
+
+def test_the_mean_of_a_method_that_failed_once_is_not_given() -> None:
+    from diffusionad.benchmark import Row
+
+    rows = [Row("", name, "a", "", 0, "", image_auroc=value) for name, value in (("x", 0.5), ("y", 1.0))]
+    rows += [Row("", name, "b", "", 0, "", image_auroc=value) for name, value in (("x", 0.5), ("y", None))]
+    assert dict(means(rows, ["image_auroc"])) == {"a": {"image_auroc": 0.75}, "b": {"image_auroc": None}}
+
+
+def test_floors_tell_a_bar_from_none(data: Path, tmp_path: Path) -> None:
+    good, bad = sorted((data / "test" / "good").glob("*")), sorted((data / "test" / "bar").glob("*"))
+    for floor in (Nearest, ZScore):
+        method = floor(Settings(0, (48, 48), 1.0, tmp_path, tmp_path / "work"))
+        method.fit(sorted((data / "train" / "good").glob("*")))
+        scores = [method.predict(path)[0] for path in [*good, *bad]]
+        assert auroc(scores, [False] * len(good) + [True] * len(bad)) == 1.0
+        assert method.predict(bad[0])[1].dtype == np.float32
+
+
+def test_the_command_writes_a_page_with_all_methods(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["benchmark", str(data), "--methods", "nearest-32", "--method", "odd_methods:Raises"]
+    with pytest.raises(SystemExit) as leaving:
+        main([*words, "--size", "48", "--out", str(tmp_path / "out"), "--json"])
+    assert leaving.value.code == 3
+    told = json.loads(capsys.readouterr().out)
+    assert [row["method"] for row in told["rows"]] == ["nearest-32", "zscore-64", "odd_methods:Raises"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count('class="dot') == 4
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
+def test_every_row_of_the_table_names_a_class_that_exists_where_it_runs() -> None:
+    for spec in METHODS.values():
+        module, _, name = spec.where.partition(":")
+        source = Path(*module.split(".")[1:]).with_suffix(".py")
+        import diffusionad
+
+        assert f"class {name}" in (Path(diffusionad.__file__).parent / source).read_text()
+    assert Spec("a:B", "title").environment == "own"
