@@ -87,7 +87,7 @@ METHODS: dict[str, Spec] = {
         *("diffusion.reconstruction=iterative", "diffusion.stride=5"),
     ),
     "patchcore": _peer(f"PatchCore, coreset 0.02 ({_BACKBONE})", "Patchcore", coreset_sampling_ratio=0.02),
-    "padim": _peer(f"PaDiM ({_BACKBONE})", "Padim"),
+    "padim": _peer(f"PaDiM, 100 features ({_BACKBONE})", "Padim", n_features=100),
     "stfpm": _peer(f"STFPM ({_BACKBONE})", "Stfpm"),
     "cflow": _peer(f"CFLOW ({_BACKBONE})", "Cflow"),
     "draem": _peer("DRAEM, no pretrained weights", "Draem"),
