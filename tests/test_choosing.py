@@ -16,6 +16,8 @@ from diffusionad.cli.screen import milliseconds
 from diffusionad.errors import UsageError
 from diffusionad.structures import FloatMap, Image
 
+pytestmark = pytest.mark.openvino
+
 
 def test_the_time_of_a_backend_is_its_median() -> None:
     waits = iter([0.5, 0.01, 0.01, *[0.02] * 4, 0.2, *[0.02] * 200])

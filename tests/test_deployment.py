@@ -20,6 +20,8 @@ from diffusionad.errors import BundleError, ExportError, ResourceError, UsageErr
 from diffusionad.files import file_hash, write_json
 from diffusionad.structures import FloatMap, Image, Sample
 
+pytestmark = pytest.mark.openvino
+
 
 @pytest.fixture(scope="module")
 def good(data: Path) -> list[Sample]:

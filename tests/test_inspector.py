@@ -17,7 +17,7 @@ from diffusionad.inspector import Runtime
 from diffusionad.structures import Image as FloatImage
 
 
-@pytest.fixture(scope="module", params=["onnx", "openvino", "torch"])
+@pytest.fixture(scope="module", params=["onnx", pytest.param("openvino", marks=pytest.mark.openvino), "torch"])
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     chosen: Runtime = request.param
     return chosen

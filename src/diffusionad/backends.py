@@ -130,7 +130,8 @@ def openvino_at_home() -> Iterator[Any]:
         ResourceError: it is not installed.
     """
     before = os.environ.get("CI")
-    os.environ["CI"] = "true"  # the one switch that needs no file in the user's home
+    if before != "true":
+        os.environ["CI"] = "true"  # the one switch that needs no file in the user's home
     try:
         import openvino
 
@@ -142,7 +143,7 @@ def openvino_at_home() -> Iterator[Any]:
     finally:
         if before is None:
             del os.environ["CI"]
-        else:
+        elif before != "true":
             os.environ["CI"] = before
 
 
