@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffusionad.artifact import Precision
 from diffusionad.assembly import build_detector
-from diffusionad.backends import openvino_at_home
+from diffusionad.backends import openvino_at_home, openvino_core
 from diffusionad.bundle import load_bundle
 from diffusionad.config import Config
 from diffusionad.data import find_samples
@@ -187,10 +187,10 @@ def _convolutions(runtime: str, precision: Precision) -> Callable[[], object]:
 
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         return lambda: session.run(None, {"image": image})
-    with openvino_at_home() as openvino, tempfile.TemporaryDirectory() as name:
+    with openvino_at_home(), tempfile.TemporaryDirectory() as name:
         path = Path(name) / "chain.onnx"
         onnx.save(model, path)
-        core = openvino.Core()
+        core = openvino_core()
         network = core.read_model(path)
         if precision == "int8":
             import nncf

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from diffusionad.errors import BundleError, ResourceError, UsageError
 from diffusionad.rng import fixed_noise
 from diffusionad.structures import FloatMap, Image
 
-__all__ = ["Backend", "OnnxBackend", "OpenVinoBackend", "openvino_at_home"]
+__all__ = ["Backend", "OnnxBackend", "OpenVinoBackend", "openvino_at_home", "openvino_core"]
 
 
 class Backend(Protocol):
@@ -97,7 +98,7 @@ class OpenVinoBackend:
     def __init__(self, path: Path, precision: Precision = "fp32") -> None:
         with openvino_at_home() as openvino:
             self.runtime = f"openvino {openvino.__version__.partition('-')[0]} {precision}"
-            core, hint = openvino.Core(), "bf16" if precision == "bf16" else "f32"
+            core, hint = openvino_core(), "bf16" if precision == "bf16" else "f32"
             if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
                 raise ResourceError(
                     "This processor does not compute in bf16 (AVX512-BF16 or AMX): take --precision fp32 or int8.",
@@ -145,6 +146,17 @@ def openvino_at_home() -> Iterator[Any]:
             del os.environ["CI"]
         elif before != "true":
             os.environ["CI"] = before
+
+
+@cache
+def openvino_core() -> Any:
+    """The one Core of this process: when the last one goes, its plugins are unloaded under threads that still run.
+
+    Raises:
+        ResourceError: OpenVINO is not installed.
+    """
+    with openvino_at_home() as openvino:
+        return openvino.Core()
 
 
 def _first_line(error: Exception) -> str:

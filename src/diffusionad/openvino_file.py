@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffusionad.backends import openvino_at_home
+from diffusionad.backends import openvino_at_home, openvino_core
 from diffusionad.errors import ResourceError, UsageError
 from diffusionad.structures import Image
 
@@ -32,7 +32,7 @@ def to_openvino(onnx: Path, folder: Path, images: Sequence[Image] | None = None)
         UsageError: the file does not say which of its nodes are the networks.
     """
     with openvino_at_home() as openvino:
-        model = openvino.Core().read_model(onnx)
+        model = openvino_core().read_model(onnx)
         if images is not None:
             model = _quantised(model, images)
         path = folder / "network.xml"
