@@ -47,6 +47,7 @@ COMMANDS = (
         "rejudge",
         "replay",
         "benchmark",
+        "import-data",
         "export",
         "feedback",
         "info",
