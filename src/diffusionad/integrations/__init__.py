@@ -1,0 +1,1 @@
+"""diffusionad inside other programs."""
