@@ -10,7 +10,7 @@ import re
 import shutil
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,6 +236,9 @@ class Vanishing:
         if path.name == self._name:
             path.unlink()
         return verdict
+
+    def stream(self, sources: Iterable[Path], group: str | None = None, full_map: bool = False) -> Iterator[Verdict]:
+        return (self(source, group, full_map) for source in sources)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._inspector, name)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -128,17 +127,21 @@ class Inspector:
     ) -> Iterator[Verdict]:
         """Verdicts one after the other, the same as of `__call__`; the next picture is read while one is judged.
 
-        Memory does not grow with their number: two pictures are held.
+        A second thread takes the sources and reads them, so that no verdict waits for a picture still to come. Memory
+        does not grow with their number: two pictures are held.
         """
+        coming = iter(sources)
+
+        def read() -> tuple[str | Path, _Sight] | None:
+            for source in coming:
+                return source, self._sight(source)
+            return None
+
         with ThreadPoolExecutor(1) as reader:
-            ahead: deque[tuple[str | Path, Future[_Sight]]] = deque()
-            for source in sources:
-                ahead.append((source, reader.submit(self._sight, source)))
-                if len(ahead) > 1:
-                    first, sight = ahead.popleft()
-                    yield self._verdict(first, sight.result(), group, full_map)
-            for first, sight in ahead:
-                yield self._verdict(first, sight.result(), group, full_map)
+            ahead = reader.submit(read)
+            while (taken := ahead.result()) is not None:
+                ahead = reader.submit(read)
+                yield self._verdict(*taken, group, full_map)
 
     def _sight(self, source: str | Path | Picture) -> _Sight:
         """What is seen of a picture, or why it cannot be judged, and the seconds it took."""

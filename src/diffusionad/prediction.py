@@ -67,7 +67,7 @@ def predict(
 
     Args:
         inspector: the bundle, opened.
-        pictures: files, taken one at a time.
+        pictures: files; taken as they are needed, by a thread of its own, at most two ahead.
         out: folder for the results.
         overlays: also draw what was found.
         maps: also keep out/maps/<number>_<name>.npy, the anomaly map [h, w] float32 of what was judged, so that regions
@@ -75,7 +75,7 @@ def predict(
         reconstructions: also keep out/reconstructions/<number>_<name>.png, what the part should look like, at working
             size; of a tiled picture reduced, see `Verdict`.
         group: of all pictures, where the calibration has groups; None: by the names of their folders.
-        seen: called with every verdict.
+        seen: called with every verdict once its line is written, in order, by the thread that writes.
 
     Raises:
         ResourceError: the disk is full; the lines written so far are kept.
@@ -85,22 +85,22 @@ def predict(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / "verdicts.jsonl").open("w", encoding="utf-8") as lines, ThreadPoolExecutor(1) as writer:
-            behind: deque[tuple[Verdict, Future[dict[str, str | None]]]] = deque()
+            behind: deque[Future[None]] = deque()
 
-            def settle() -> None:
-                verdict, files = behind.popleft()
-                lines.write(json.dumps(as_record(verdict, files.result()), allow_nan=False) + "\n")
+            def settle(number: int, verdict: Verdict, view: View | None) -> None:
+                files = _write(wanted, number, verdict, view)
+                lines.write(json.dumps(as_record(verdict, files), allow_nan=False) + "\n")
                 lines.flush()
                 counts[verdict.verdict] += 1
                 seen(verdict)
 
             for number, verdict in enumerate(inspector.stream(pictures, group, full_map=maps)):
                 view = inspector.view(verdict.native_size) if verdict.anomaly_map is not None else None
-                behind.append((verdict, writer.submit(_write, wanted, number, verdict, view)))
+                behind.append(writer.submit(settle, number, verdict, view))
                 if len(behind) > _BEHIND:
-                    settle()
-            while behind:
-                settle()
+                    behind.popleft().result()
+            for written in behind:
+                written.result()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -1,4 +1,4 @@
-"""DiffusionAD as a model of anomalib, 2.3.3 to 2.7: our training step and our detector, its engine and data.
+"""DiffusionAD as a model of anomalib (made with 2.7): our training step and our detector, its engine and data.
 
     anomalib train --model diffusionad.integrations.anomalib.DiffusionAD --data Folder --data.root ./part ...
 
