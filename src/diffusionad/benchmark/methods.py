@@ -25,6 +25,7 @@ class Settings:
         seconds: of training at most, where training has no end of its own.
         out: folder for what it keeps on disk to judge by, and for nothing else.
         work: folder for all else; it does not exist yet.
+        textures: folder of texture pictures for methods that plant them; None: a method draws its own, or fails.
     """
 
     seed: int
@@ -32,6 +33,7 @@ class Settings:
     seconds: float
     out: Path
     work: Path
+    textures: Path | None = None
 
 
 class Method(Protocol):
@@ -69,6 +71,10 @@ def _ours(title: str, preset: str, *settings: str) -> Spec:
     return Spec(_OURS, title, keywords={"preset": preset, "changes": settings})
 
 
+def _paper(title: str, where: str) -> Spec:
+    return Spec(f"diffusionad.benchmark.{where}", f"{title} ({_BACKBONE})", "bench")
+
+
 def _peer(title: str, model: str, **keywords: Any) -> Spec:
     return Spec(_PEERS, title, "bench", {"model": model, **keywords})
 
@@ -92,6 +98,9 @@ METHODS: dict[str, Spec] = {
     "cflow": _peer(f"CFLOW ({_BACKBONE})", "Cflow"),
     "draem": _peer("DRAEM, no pretrained weights", "Draem"),
     "ganomaly": _peer("GANomaly, no pretrained weights", "Ganomaly"),
+    "spade": _paper("SPADE, 50 neighbours", "spade:Spade"),
+    "cutpaste": _paper("CutPaste, three-way", "cutpaste:CutPaste"),
+    "favae": _paper("FAVAE", "favae:Favae"),
     "nearest-32": Spec(f"{_FLOORS}:Nearest", "floor: nearest training picture at 32 x 32"),
     "zscore-64": Spec(f"{_FLOORS}:ZScore", "floor: z-score of each pixel at 64 x 64"),
 }

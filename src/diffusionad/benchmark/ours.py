@@ -35,6 +35,7 @@ class Ours:
                 preset=self._preset,
                 max_time=self._settings.seconds,
                 seed=self._settings.seed,
+                textures=self._settings.textures,
                 settings=self._changes,
             )
             bundle = run.bundle.folder

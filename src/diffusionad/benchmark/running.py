@@ -45,6 +45,7 @@ class Asked:
         size: working size (H, W).
         bench_python: of the environment for peers; None: their rows say that it is missing.
         bundles: folder with DATA-SEED/bundle that are scored instead of being trained; None: all are trained.
+        textures: folder of texture pictures, for every method that plants them; None: see `Settings`.
         results: CSV file; a row is added when it is measured.
     """
 
@@ -57,6 +58,7 @@ class Asked:
     size: tuple[int, int] = (256, 256)
     bench_python: Path | None = None
     bundles: Path | None = None
+    textures: Path | None = None
     results: Path | None = None
 
 
@@ -158,6 +160,7 @@ def _measure(
         "seed": seed,
         "size": list(asked.size),
         "seconds": asked.train_seconds,
+        "textures": str(asked.textures.resolve()) if asked.textures else None,
         "held_out": [str(good[place].resolve()) for place in order[:held]],
         "fit": [str(good[place].resolve()) for place in order[held:]],
         "test": [str(sample.path.resolve()) for sample in samples if sample.split == "test"],

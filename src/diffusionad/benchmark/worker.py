@@ -32,7 +32,9 @@ def main(job: Path) -> None:
     model, maps = folder / "model", folder / "maps"
     model.mkdir()
     maps.mkdir()
-    method = make(Spec(**asked["spec"]), Settings(asked["seed"], size, asked["seconds"], model, folder / "work"))
+    textures = Path(asked["textures"]) if asked["textures"] else None
+    settings = Settings(asked["seed"], size, asked["seconds"], model, folder / "work", textures)
+    method = make(Spec(**asked["spec"]), settings)
     begun = time.perf_counter()
     method.fit([Path(path) for path in asked["fit"]])
     fit_seconds = time.perf_counter() - begun

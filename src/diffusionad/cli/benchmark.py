@@ -32,6 +32,7 @@ def benchmark(
     time_limit: str = "1h",
     size: int = 256,
     bundles: Path | None = None,
+    textures: Path | None = None,
     bench: Path = Path(".venv-bench/bin/python"),
     results: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -53,6 +54,7 @@ def benchmark(
         time_limit: For a whole process; then it is ended and its row says so.
         size: Working size, in pixels a side.
         bundles: Folder with DATA-SEED/bundle, trained before: these are scored and not trained again.
+        textures: Folder of texture pictures, which DRAEM needs and ours uses in place of drawn ones.
         bench: Python of the environment for peers, made by `scripts/install bench`.
         results: CSV file to which each row is added when it is measured.
         json: Print one JSON object instead of text.
@@ -76,6 +78,7 @@ def benchmark(
         (size, size),
         bench.absolute(),
         bundles,
+        textures,
         results,
     )
     rows = run_benchmark(asked, screen.line)
