@@ -9,7 +9,8 @@ up.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,14 @@ class Peer:
         kind = getattr(models, self._name)
         raw: dict[str, Any] = {"post_processor": False, "evaluator": False, "visualizer": False}
         if self._name not in WITHOUT_BACKBONE:
-            raw |= {"backbone": BACKBONE, "layers": list(LAYERS.get(self._name, _DEFAULT_LAYERS)), "pre_trained": False}
+            raw |= {"backbone": BACKBONE, "layers": list(LAYERS.get(self._name, _DEFAULT_LAYERS))}
         if self._name == "Draem":
             if self._settings.textures is None:
                 raise ValueError("it would download its textures: give a folder of texture pictures (--textures)")
             raw["dtd_dir"] = self._settings.textures
         raw["pre_processor"] = kind.configure_pre_processor(image_size=self._settings.size)
-        self._model = kind(**raw, **self._keywords)
+        with _without_downloads():
+            self._model = kind(**raw, **self._keywords)
         if self._name not in WITHOUT_BACKBONE:
             give_weights(self._model)
         good = self._settings.work / "good"
@@ -85,3 +87,16 @@ class Peer:
         found = np.asarray(answer.anomaly_map.squeeze(), np.float32) if answer.anomaly_map is not None else None
         score = float(answer.pred_score.squeeze())
         return score, np.full(self._settings.size, score, np.float32) if found is None else found
+
+
+@contextmanager
+def _without_downloads() -> Iterator[None]:
+    """Have timm build networks without weights, whatever it is asked for; they are given afterwards."""
+    import timm
+
+    usual = timm.create_model
+    timm.create_model = lambda *asked, **keywords: usual(*asked, **{**keywords, "pretrained": False})
+    try:
+        yield
+    finally:
+        timm.create_model = usual
