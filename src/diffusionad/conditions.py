@@ -32,21 +32,27 @@ def conditions(
         anomaly_map: [H, W] float32 in 0..1.
         judged: [H, W] bool, what is looked at; None: everything.
     """
-    grey = image.mean(axis=0, dtype=np.float64)
-    inside = np.ones(grey.shape, dtype=np.bool_) if judged is None else judged
-    inner = inside[1:-1, 1:-1]
-    middle = grey[1:-1, 1:-1]
-    laplacian = 4 * middle - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    energy = (grey[1:-1, 2:] - grey[1:-1, :-2]) ** 2 + (grey[2:, 1:-1] - grey[:-2, 1:-1]) ** 2
-    energy = np.where(inner, energy, 0.0)
-    quiet = inside & (anomaly_map <= np.median(anomaly_map[inside]))
-    difference = np.abs(image - reconstruction).mean(axis=0, dtype=np.float64)
+    grey = image.mean(axis=0)
+    above, below, left, right = grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:]
+    laplacian = 4 * grey[1:-1, 1:-1] - (above + below) - (left + right)
+    energy = np.square(right - left) + np.square(below - above)
+    odd, bends = anomaly_map, laplacian
+    if judged is not None:
+        inner = judged[1:-1, 1:-1]
+        energy, bends = energy * inner, laplacian[inner]
+        odd = anomaly_map[judged]
+    half = (odd.size - 1) // 2
+    quiet = anomaly_map <= np.partition(odd, half, axis=None)[half]
+    if judged is not None:
+        quiet &= judged
+    shown = grey if judged is None else grey[judged]
+    difference = np.abs(image - reconstruction).mean(axis=0)
     return {
-        "brightness": float(grey[inside].mean() + 1) / 2,
-        "focus": float(np.log(laplacian[inner].var() + 1e-12)) if inner.any() else 0.0,
-        "left_right": _centre(energy.sum(axis=0)),
-        "up_down": _centre(energy.sum(axis=1)),
-        "background": float(difference[quiet].mean()),
+        "brightness": float(shown.mean(dtype=np.float64) + 1) / 2,
+        "focus": float(np.log(bends.var(dtype=np.float64) + 1e-12)) if bends.size else 0.0,
+        "left_right": _centre(energy.sum(axis=0, dtype=np.float64)),
+        "up_down": _centre(energy.sum(axis=1, dtype=np.float64)),
+        "background": float((difference * quiet).sum(dtype=np.float64) / quiet.sum()),
     }
 
 

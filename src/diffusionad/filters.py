@@ -59,7 +59,7 @@ class FilterBank(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         seen, level = [], image.mean(dim=1, keepdim=True)
         for number in range(self._levels):
-            seen.append(torch.log(self._on_grid(self._strength(level)) + FAINT))
+            seen.append(torch.log(blurred(self._strength(level), 1.0) + FAINT))
             if number + 1 < self._levels:
                 level = F.avg_pool2d(blurred(level, 1.0), 2)
         colours = F.avg_pool2d(image, self.cell)
@@ -67,14 +67,14 @@ class FilterBank(nn.Module):
         return torch.cat(seen, dim=1)
 
     def _strength(self, level: Tensor) -> Tensor:
-        """How steep, how bright a line and how dark a line in each direction, [B, 3 x DIRECTIONS, h, w]."""
+        """How steep, how bright a line and how dark a line in each direction: cell means [B, 3 x DIRECTIONS, h, w]."""
         padded = F.pad(level, (REACH, REACH, REACH, REACH), mode="replicate")
-        slopes, bends = torch.chunk(F.conv2d(padded, self.kernels), 2, dim=1)
-        return torch.cat([slopes.abs(), F.relu(-bends), F.relu(bends)], dim=1)
-
-    def _on_grid(self, strength: Tensor) -> Tensor:
-        """Averaged over a neighbourhood of each cell."""
-        return blurred(F.avg_pool2d(strength, strength.shape[-2] // self.places[0]), 1.0)
+        responses, cell = F.conv2d(padded, self.kernels), level.shape[-2] // self.places[0]
+        # The mean of what is positive is half of what |b| and b mean together: less work at the size of the picture.
+        (slopes, bends), (_, signed) = (
+            torch.chunk(F.avg_pool2d(it, cell), 2, dim=1) for it in (responses.abs(), responses)
+        )
+        return torch.cat([slopes, (bends - signed) / 2, (bends + signed) / 2], dim=1)
 
 
 def _cell(size: tuple[int, int]) -> int:

@@ -8,6 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionad.networks.patches import PatchConv
+
 __all__ = ["Autoencoder"]
 
 
@@ -27,14 +29,16 @@ class Autoencoder(nn.Module):
     def __init__(self, *, channels: int = 3, widths: Sequence[int], patch: int = 1, groups: int = 8) -> None:
         super().__init__()
         self.patch = patch
-        inputs = [channels * patch**2, *widths]
-        self.down = nn.ModuleList(_double(inputs[level], width, groups) for level, width in enumerate(widths))
+        inputs = [channels, *widths]
+        self.down = nn.ModuleList(
+            _double(inputs[level], width, groups, patch if level == 0 else 1) for level, width in enumerate(widths)
+        )
         back = list(reversed(widths))
         self.up = nn.ModuleList(_double(wide, narrow, groups) for wide, narrow in pairwise(back))
         self.leave = nn.Conv2d(widths[0], channels * patch**2, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        features = F.pixel_unshuffle(image, self.patch) if self.patch > 1 else image
+        features = image
         for level, block in enumerate(self.down):
             features = block(features if level == 0 else F.avg_pool2d(features, 2))
         for block in self.up:
@@ -43,8 +47,8 @@ class Autoencoder(nn.Module):
         return F.pixel_shuffle(reconstruction, self.patch) if self.patch > 1 else reconstruction
 
 
-def _double(inputs: int, outputs: int, groups: int) -> nn.Sequential:
+def _double(inputs: int, outputs: int, groups: int, patch: int = 1) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1), nn.GroupNorm(min(groups, outputs), outputs), nn.SiLU()]
+    for width, cell in ((inputs, patch), (outputs, 1)):
+        layers += [PatchConv(width, outputs, cell), nn.GroupNorm(min(groups, outputs), outputs), nn.SiLU()]
     return nn.Sequential(*layers)

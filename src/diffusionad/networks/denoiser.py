@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionad.networks.patches import PatchConv
+
 __all__ = ["Denoiser", "step_embedding"]
 
 StepEmbedding = Literal["additive", "scale_shift"]
@@ -130,7 +132,7 @@ class Denoiser(nn.Module):
             attend = level in attention_levels and scale == 1.0
             return _Stage(block, Attention(outputs, heads, groups) if attend else None)
 
-        self.enter = nn.Conv2d(channels * patch**2, width, 3, padding=1)
+        self.enter = PatchConv(channels, width, patch)
         self.down, kept, now = nn.ModuleList(), [width], width
         for level, multiplier in enumerate(multipliers):
             for _ in range(blocks):
@@ -157,7 +159,7 @@ class Denoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         embedding = self.embed(step_embedding(t, self.width))
-        features = self.enter(F.pixel_unshuffle(x_t, self.patch) if self.patch > 1 else x_t)
+        features = self.enter(x_t)
         kept = [features]
         for stage in self.down:
             features = stage(features, embedding)

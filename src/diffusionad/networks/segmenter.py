@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionad.networks.patches import PatchConv
+
 __all__ = ["Segmenter"]
 
 Norm = Literal["batch", "group"]
@@ -35,9 +37,9 @@ class Segmenter(nn.Module):
         super().__init__()
         self.patch = patch
         self.down = nn.ModuleList()
-        now = inputs * patch**2
-        for width in widths:
-            self.down.append(_double(now, width, norm))
+        now = inputs
+        for level, width in enumerate(widths):
+            self.down.append(_double(now, width, norm, patch if level == 0 else 1))
             now = width
         self.lift, self.up = nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(len(widths) - 1)):
@@ -49,7 +51,6 @@ class Segmenter(nn.Module):
         nn.init.constant_(self.leave.bias, -math.log((1 - PRIOR) / PRIOR))  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
-        features = F.pixel_unshuffle(features, self.patch) if self.patch > 1 else features
         kept: list[Tensor] = []
         for level, block in enumerate(self.down):
             features = block(features if level == 0 else F.max_pool2d(features, 2))
@@ -62,10 +63,10 @@ class Segmenter(nn.Module):
         return F.pixel_shuffle(logits, self.patch) if self.patch > 1 else logits
 
 
-def _single(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:
+def _single(inputs: int, outputs: int, norm: Norm, patch: int = 1) -> nn.Sequential:
     normal = nn.BatchNorm2d(outputs) if norm == "batch" else nn.GroupNorm(min(8, outputs), outputs)
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=True), normal, nn.ReLU(inplace=True))
+    return nn.Sequential(PatchConv(inputs, outputs, patch), normal, nn.ReLU(inplace=True))
 
 
-def _double(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:
-    return nn.Sequential(_single(inputs, outputs, norm), _single(outputs, outputs, norm))
+def _double(inputs: int, outputs: int, norm: Norm, patch: int = 1) -> nn.Sequential:
+    return nn.Sequential(_single(inputs, outputs, norm, patch), _single(outputs, outputs, norm))
