@@ -46,7 +46,8 @@ def conditions(
     if judged is not None:
         quiet &= judged
     shown = grey if judged is None else grey[judged]
-    difference = np.abs(image - reconstruction).mean(axis=0)
+    difference = image - reconstruction
+    difference = np.abs(difference, out=difference).mean(axis=0)
     return {
         "brightness": float(shown.mean(dtype=np.float64) + 1) / 2,
         "focus": float(np.log(bends.var(dtype=np.float64) + 1e-12)) if bends.size else 0.0,

@@ -15,13 +15,18 @@ def to_image(picture: Picture) -> Image:
     if picture.ndim != 3 or picture.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"a picture is HWC of uint8 or uint16, not {picture.dtype} of shape {picture.shape}")
     half_range = np.float32(np.iinfo(picture.dtype).max / 2)
-    return np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32) / half_range - np.float32(1)
+    image = picture.transpose(2, 0, 1).astype(np.float32, order="C")  # a copy, so what follows needs no other
+    image /= half_range
+    image -= 1
+    return image
 
 
 def to_picture(image: Image) -> NDArray[np.uint8]:
     """[C, H, W] float in [-1, 1] (clamped) -> [H, W, C] uint8. The inverse of `to_image` on all 256 levels."""
-    levels = (np.clip(image, -1, 1) + 1) * np.float32(127.5)
-    return np.ascontiguousarray(np.rint(levels).astype(np.uint8).transpose(1, 2, 0))
+    levels = np.clip(image, -1, 1)
+    levels += 1
+    levels *= np.float32(127.5)
+    return np.ascontiguousarray(np.rint(levels, out=levels).astype(np.uint8).transpose(1, 2, 0))
 
 
 def shrunk(image: Image, times: int) -> Image:
