@@ -14,8 +14,10 @@ import pytest
 from diffusionad.benchmark import METHODS, NOT_RUN, Asked, Spec, parse_methods, run_benchmark
 from diffusionad.benchmark.floors import Nearest, ZScore
 from diffusionad.benchmark.methods import Settings
+from diffusionad.benchmark.ours import Ours
 from diffusionad.benchmark.page import write_page
 from diffusionad.benchmark.running import means
+from diffusionad.bundle import load_bundle
 from diffusionad.cli import main
 from diffusionad.errors import UsageError
 from diffusionad.files import alone_in
@@ -40,7 +42,7 @@ class Knows:
 
 class Raises(Knows):
     def fit(self, pictures):
-        raise RuntimeError("the loss went away")
+        raise RuntimeError("the loss went away\\n  and more of it")
 
 class Hangs(Knows):
     def fit(self, pictures):
@@ -140,6 +142,16 @@ def test_a_bundle_that_is_trained_already_is_scored_as_it_is(data: Path, trained
     assert row.status == "measured, trained before"
     assert row.image_auroc is not None
     assert row.trained_seconds is not None
+
+
+def test_ours_is_trained_on_the_pictures_it_is_given(data: Path, tmp_path: Path) -> None:
+    changes = ["data.size=[32, 32]", "data.shrink=1", "training.warmup_images=0"]
+    method = Ours(Settings(0, (32, 32), 2.0, tmp_path, tmp_path / "work"), "tiny", changes)
+    method.fit(sorted((data / "train" / "good").glob("*")))
+    score, anomaly_map = method.predict(next((data / "test" / "bar").glob("*")))
+    assert 0 <= score <= 1
+    assert anomaly_map.shape == (32, 32)
+    assert load_bundle(tmp_path / "bundle").origin.images > 0
 
 
 def test_unknown_methods_and_those_not_run_say_why() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Ours:
             given = self._settings.work / "good"
             given.mkdir(parents=True)
             for number, path in enumerate(pictures):
-                (given / f"{number:06d}{path.suffix}").symlink_to(path.resolve())
+                shutil.copyfile(path, given / f"{number:06d}{path.suffix}")  # links out of a folder are not trained on
             run = train(
                 given,
                 self._settings.work / "run",

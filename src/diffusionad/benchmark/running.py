@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,9 @@ __all__ = ["Asked", "Row", "folder_of", "means", "run_benchmark"]
 
 HELD_OUT = 0.2
 """Share of the good training pictures that set the threshold, the same for every method; none of them is fitted on."""
+
+_RAISED = re.compile(r"[\w.]+(Error|Exception): ")
+"""How the first line of what ended a Python process begins; more lines may follow it."""
 
 Line = Callable[[str, bool], None]
 
@@ -223,7 +227,8 @@ def _run(asked: Asked, spec: Spec, folder: Path) -> str | None:
     if ended == -9:
         return "it was killed, as the system does when memory runs out"
     told = [line.strip() for line in (folder / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
-    return f"exit code {ended}: {told[-1] if told else 'it said nothing'}"
+    raised = [line for line in told if _RAISED.match(line)] or told or ["it said nothing"]
+    return f"exit code {ended}: {raised[-1]}"
 
 
 def _scored(
