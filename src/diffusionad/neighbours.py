@@ -60,7 +60,8 @@ class Neighbours:
 
     def nearest(self, picture: Picture) -> Neighbour:
         """The kept picture most like `picture` ([H, W, C] at working size): least mean difference in grey levels."""
-        differences = np.abs(self._looks - _look(_thumbnail(picture))).mean(axis=(1, 2, 3))
+        apart = self._looks - _look(_thumbnail(picture))
+        differences = np.abs(apart, out=apart).mean(axis=(1, 2, 3))
         index = int(differences.argmin())
         return Neighbour(self._names[index], float(differences[index]))
 
