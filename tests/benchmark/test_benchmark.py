@@ -164,12 +164,14 @@ def test_unknown_methods_and_those_not_run_say_why() -> None:
     assert not set(METHODS) & set(NOT_RUN)
 
 
-def test_the_mean_of_a_method_that_failed_once_is_not_given() -> None:
+def test_the_mean_of_a_method_that_lacks_a_row_is_not_given() -> None:
     from diffusionad.benchmark import Row
 
     rows = [Row("", name, "a", "", 0, "", image_auroc=value) for name, value in (("x", 0.5), ("y", 1.0))]
     rows += [Row("", name, "b", "", 0, "", image_auroc=value) for name, value in (("x", 0.5), ("y", None))]
-    assert dict(means(rows, ["image_auroc"])) == {"a": {"image_auroc": 0.75}, "b": {"image_auroc": None}}
+    rows += [Row("", "x", "c", "", 0, "", image_auroc=1.0)]
+    none = {"image_auroc": None}
+    assert dict(means(rows, ["image_auroc"])) == {"a": {"image_auroc": 0.75}, "b": none, "c": none}
 
 
 def test_floors_tell_a_bar_from_none(data: Path, tmp_path: Path) -> None:

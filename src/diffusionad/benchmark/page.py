@@ -61,7 +61,8 @@ def write_page(path: Path, rows: Sequence[Row], folder: Path) -> None:
         folder: its `rows`, with what each method said.
     """
     measured = [row for row in rows if row.image_auroc is not None]
-    mean = dict(means(rows, (*FIGURES, "median_ms", "fit_seconds")))
+    mean = dict(means(rows, (*FIGURES, "median_ms", "learned_seconds")))
+    whole = [row for row in measured if mean[row.method]["image_auroc"] is not None]
     text = environment("diffusionad.benchmark").get_template("benchmark.html.j2").render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         rows=rows,
@@ -69,8 +70,8 @@ def write_page(path: Path, rows: Sequence[Row], folder: Path) -> None:
         sets=list(dict.fromkeys(row.dataset for row in rows)),
         mean=sorted(mean.items(), key=lambda item: -(item[1]["image_auroc"] or -1)),
         titles={row.method: row.title for row in rows},
-        latency=_scatter(measured, "median_ms", "milliseconds a picture"),
-        training=_scatter(measured, "trained", "seconds of training"),
+        latency=_scatter(whole, "median_ms", "milliseconds a picture"),
+        training=_scatter(whole, "learned_seconds", "seconds of training"),
         shown=_disagreements(measured, folder),
         failed=[row for row in rows if row.image_auroc is None],
     )  # fmt: skip
@@ -82,7 +83,7 @@ def _scatter(rows: Sequence[Row], name: str, title: str) -> _Scatter | None:
     points = []
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
-        costs = [max(_cost(row, name), 1e-3) for row in own]
+        costs = [max(float(getattr(row, name) or 0), 1e-3) for row in own]
         y = float(np.mean([row.image_auroc for row in own if row.image_auroc is not None]))
         points.append((math.exp(float(np.mean(np.log(costs)))), y, method))
     if not points:
@@ -104,12 +105,6 @@ def _scatter(rows: Sequence[Row], name: str, title: str) -> _Scatter | None:
         [Tick(up(level), f"{level:.2f}") for level in levels],
         [_Dot(across(x), up(y), method, f"{method}: image AUROC {y:.3f}, {x:.3g} {title}") for x, y, method in points],
     )
-
-
-def _cost(row: Row, name: str) -> float:
-    if name == "trained":
-        return float(row.trained_seconds or row.fit_seconds or 0)
-    return float(getattr(row, name) or 0)
 
 
 def _disagreements(rows: Sequence[Row], folder: Path) -> list[_Shown]:

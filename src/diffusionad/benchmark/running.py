@@ -96,6 +96,11 @@ class Row:
     cpu: str = ""
     threads: int = 0
 
+    @property
+    def learned_seconds(self) -> float | None:
+        """Time it took to learn: of the training where a bundle was trained before, else of fitting."""
+        return self.trained_seconds or self.fit_seconds
+
 
 def run_benchmark(asked: Asked, line: Line = lambda text, passing: None) -> list[Row]:
     """Measure what is missing in `asked.out`; the rows of everything asked for, in that order.
@@ -275,8 +280,9 @@ def _told(row: Row) -> str:
 
 
 def means(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[str, dict[str, float | None]]]:
-    """Method -> mean over data sets and seeds of each figure; None where a row of it is missing."""
+    """Method -> mean over data sets and seeds of each figure; None where it lacks a row that another method has."""
+    wanted = len({(row.dataset, row.seed) for row in rows})
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
-        values = {name: [getattr(row, name) for row in own] for name in names}
+        values = {name: [getattr(row, name) for row in own] + [None] * (wanted - len(own)) for name in names}
         yield method, {name: None if None in found else float(np.mean(found)) for name, found in values.items()}

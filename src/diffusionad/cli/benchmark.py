@@ -103,7 +103,7 @@ def benchmark(
 def _cells(row: Row) -> list[str]:
     figures = [number(getattr(row, name)) for name in _FIGURES]
     sure = f"{number(row.image_auroc_low)}-{number(row.image_auroc_high)}"
-    costs = [_whole(row.trained_seconds or row.fit_seconds), _whole(row.median_ms), _whole(row.peak_mb)]
+    costs = [_whole(row.learned_seconds), _whole(row.median_ms), _whole(row.peak_mb)]
     return [row.dataset, row.method, str(row.seed), *figures, sure, *costs]
 
 
