@@ -45,8 +45,6 @@ class OnnxBackend:
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        # between two pictures its threads leave the processor to those that read and write
-        options.add_session_config_entry("session.force_spinning_stop", "1")
         self._held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(it) for name, it in (constants or {}).items()}
         for name, value in self._held.items():
             options.add_initializer(name, value)
