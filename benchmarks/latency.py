@@ -10,7 +10,6 @@ meets all alike; compare ratios, not runs. `network_pictures_per_s` is the netwo
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from record import commit, cpu
+from record import append, commit, cpu
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffusionad.artifact import Precision
@@ -75,12 +74,7 @@ def main() -> None:
     paths = [sample.path for sample in find_samples(given.data) if sample.split == "test"]
     rows = measure(paths, given.bundles, given.runs)
     if given.to:
-        new = not given.to.exists()
-        with given.to.open("a", newline="") as stream:
-            writer = csv.DictWriter(stream, list(asdict(rows[0])), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(asdict(row) for row in rows)
+        append(given.to, [asdict(row) for row in rows])
     if given.json:
         print(json.dumps([asdict(row) for row in rows]))
         return

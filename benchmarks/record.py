@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -80,12 +81,17 @@ def main() -> None:
         "cores": os.cpu_count(),
         "paper": "not reported at this budget",
     }
-    new = not given.to.exists()
-    with given.to.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    append(given.to, [{name: row[name] for name in COLUMNS}])
+
+
+def append(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add rows, which have the same columns, to a CSV file; a new file gets a header."""
+    new = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         if new:
             writer.writeheader()
-        writer.writerow(row)
+        writer.writerows(rows)
 
 
 def commit() -> str:

@@ -7,7 +7,6 @@ PYTHON is that of an environment made by `scripts/install runtime`, without torc
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import statistics
 import subprocess
@@ -16,7 +15,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from record import commit, cpu
+from record import append, commit, cpu
 
 from diffusionad.bundle import load_bundle
 
@@ -48,12 +47,7 @@ def main() -> None:
         "commit": commit(),
         "cpu": cpu(),
     }
-    new = not given.to.exists()
-    with given.to.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(given.to, [row])
     print(row)
 
 

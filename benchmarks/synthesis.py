@@ -6,7 +6,6 @@ python benchmarks/synthesis.py [--preset small] [--to results/synthesis.csv]; on
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import append
 
 from diffusionad.assembly import build_detector, build_pairs
 from diffusionad.config import resolve
@@ -57,12 +57,7 @@ def main() -> None:
     }
     print(row)
     if given.to:
-        new = not given.to.exists()
-        with given.to.open("a", newline="") as stream:
-            writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        append(given.to, [row])
 
 
 def _seconds(call) -> float:

@@ -7,7 +7,6 @@ is read every second. The network alone, on one image in memory, is measured bef
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import shutil
 import statistics
@@ -18,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from record import commit, cpu
+from record import append, commit, cpu
 
 from diffusionad.data import find_samples
 from diffusionad.inspector import Inspector
@@ -63,12 +62,7 @@ def main() -> None:
         "commit": commit(),
         "cpu": cpu(),
     }
-    new = not given.to.exists()
-    with given.to.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(given.to, [row])
     print(row)
 
 

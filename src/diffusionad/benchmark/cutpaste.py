@@ -24,6 +24,7 @@ from diffusionad.benchmark.backbone import WIDTHS, extractor, read
 from diffusionad.benchmark.methods import Settings
 from diffusionad.rng import generator
 from diffusionad.structures import FloatMap
+from diffusionad.training.state import save_weights
 
 __all__ = ["CutPaste", "cut_paste", "gaussian", "mahalanobis", "scar"]
 
@@ -121,7 +122,7 @@ class CutPaste:
         with torch.inference_mode():
             features = torch.cat([self._pooled(torch.from_numpy(one[None]))[0] for one in good])
         self._mean, self._inverse = (one.clone() for one in gaussian(features.double()))
-        torch.save(self._network.state_dict(), self._settings.out / "weights.pt")  # only its size is looked at
+        save_weights(self._settings.out / "weights.safetensors", self._network.state_dict())
 
     def predict(self, path: Path) -> tuple[float, FloatMap]:
         pooled, spread = self._pooled(read(path, self._settings.size)[None])

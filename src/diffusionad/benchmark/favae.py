@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate, mse_loss
 from diffusionad.benchmark.backbone import WIDTHS, extractor, read
 from diffusionad.benchmark.methods import Settings
 from diffusionad.structures import FloatMap
+from diffusionad.training.state import save_weights
 
 __all__ = ["Favae", "divergence"]
 
@@ -95,7 +96,7 @@ class Favae:
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
         self._model.eval()
-        torch.save(self._model.state_dict(), self._settings.out / "weights.pt")  # only its size is looked at
+        save_weights(self._settings.out / "weights.safetensors", self._model.state_dict())
 
     @torch.inference_mode()
     def predict(self, path: Path) -> tuple[float, FloatMap]:

@@ -21,6 +21,7 @@ from PIL import Image
 from diffusionad.benchmark.backbone import BACKBONE, give_weights
 from diffusionad.benchmark.methods import Settings
 from diffusionad.structures import FloatMap
+from diffusionad.training.state import save_weights
 
 __all__ = ["Peer"]
 
@@ -77,7 +78,7 @@ class Peer:
         )
         engine.fit(self._model, datamodule=data)
         self._model.eval()
-        torch.save(self._model.state_dict(), self._settings.out / "weights.pt")  # only its size is looked at
+        save_weights(self._settings.out / "weights.safetensors", self._model.state_dict())
 
     def predict(self, path: Path) -> tuple[float, FloatMap]:
         with Image.open(path) as picture:

@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 from diffusionad.benchmark.backbone import extractor, read
 from diffusionad.benchmark.methods import Settings
 from diffusionad.structures import FloatMap
+from diffusionad.training.state import save_weights
 
 __all__ = ["Spade", "nearest"]
 
@@ -42,7 +43,8 @@ class Spade:
         seen = [self._features(path) for path in pictures]
         self._whole = torch.stack([whole for whole, _ in seen])
         self._pyramids = [pyramid for _, pyramid in seen]
-        torch.save((self._whole, self._pyramids), self._out / "features.pt")  # only its size is looked at
+        levels = {str(level): torch.cat(every) for level, every in enumerate(zip(*self._pyramids, strict=True))}
+        save_weights(self._out / "features.safetensors", {"whole": self._whole, **levels})
 
     @torch.inference_mode()
     def predict(self, path: Path) -> tuple[float, FloatMap]:
