@@ -16,6 +16,8 @@ import torch
 from PIL import Image
 
 from diffusionad import Inspector
+from diffusionad.bundle import Bundle, recalibrate
+from diffusionad.calibration import calibrate
 from diffusionad.integrations.anomalib import DiffusionAD
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -91,6 +93,63 @@ def test_the_same_weights_give_the_same_map_in_both_worlds(fitted: DiffusionAD, 
         assert verdict.anomaly_map is not None
         assert np.abs(before - after).max() == 0
         assert np.abs(verdict.anomaly_map - after).max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def judging(fitted: DiffusionAD, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle whose threshold is far from one half, so that forgetting it shows."""
+    bundle = fitted.to_bundle(tmp_path_factory.mktemp("judging") / "bundle")
+    return recalibrate(bundle, calibrate([0.01 * n for n in range(3, 23)], 0.05))
+
+
+def test_the_threshold_of_a_bundle_decides_there_too(judging: Bundle, data: Path) -> None:
+    theirs, ours = DiffusionAD.from_bundle(judging.folder).eval(), Inspector.load(judging.folder)
+    assert judging.calibration is not None
+    threshold = judging.calibration.threshold
+    for path in [*sorted((data / "bar").glob("*.png")), *sorted((data / "good_test").glob("*.png"))]:
+        image = torch.from_numpy(np.asarray(Image.open(path))).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            said = theirs(image)
+        verdict = ours(path)
+        assert bool(said.pred_label) == (verdict.verdict == "anomalous")
+        moved = (verdict.score - threshold) / (2 * max(threshold, 1 - threshold)) + 0.5
+        assert float(said.pred_score) == pytest.approx(moved, abs=1e-5)
+
+
+def test_a_bundle_without_threshold_brings_none(fitted: DiffusionAD, tmp_path: Path) -> None:
+    theirs = DiffusionAD.from_bundle(fitted.to_bundle(tmp_path / "bundle").folder)
+    assert torch.isnan(theirs.post_processor.image_threshold)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_their_inferencer_says_the_same_of_an_export(
+    kind: str, judging: Bundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anomalib.deploy import OpenVINOInferencer
+    from anomalib.engine import Engine
+
+    monkeypatch.chdir(tmp_path)  # the inferencer makes its cache where it is
+    model = DiffusionAD.from_bundle(judging.folder).eval()
+    engine = Engine(accelerator="cpu", logger=False, default_root_dir=tmp_path)
+    exported = engine.export(model, kind, export_root=tmp_path)
+    inferencer = OpenVINOInferencer(exported, device="CPU", config={"INFERENCE_PRECISION_HINT": "f32"})
+    for path in (data / "bar" / "0.png", data / "good_test" / "0.png"):
+        image = torch.from_numpy(np.asarray(Image.open(path))).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            expected = model(image)
+        answer = inferencer.predict(path)
+        assert np.abs(answer.anomaly_map - expected.anomaly_map.numpy()).max() < 1e-4
+        assert answer.pred_score.item() == pytest.approx(expected.pred_score.item(), abs=1e-4)
+        assert answer.pred_label.item() == expected.pred_label.item()
+
+
+def test_what_is_exported_is_opset_18_and_one_picture_of_the_working_size(judging: Bundle, tmp_path: Path) -> None:
+    import onnx
+
+    model = DiffusionAD.from_bundle(judging.folder)
+    written = onnx.load(model.to_onnx(tmp_path))
+    assert written.opset_import[0].version == 18
+    assert [axis.dim_value for axis in written.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 32, 32]
 
 
 def test_pictures_are_not_normalised() -> None:

@@ -3,7 +3,8 @@
     anomalib train --model diffusionad.integrations.anomalib.DiffusionAD --data Folder --data.root ./part ...
 
 Pictures are resized and not normalised; scores lie in [0, 1]. The noise of inference is a buffer, so what is exported
-scores the same picture the same. Apart from our own `diffusionad train`: there is no foreground, no averaging of
+scores the same picture the same. `Engine.export` writes a file for its inferencers that resizes, judges and decides by
+the bundle's threshold. Apart from our own `diffusionad train`: there is no foreground, no averaging of
 weights and no choice among them, and the last weights count.
 """
 
@@ -88,11 +89,17 @@ class DiffusionAD(AnomalibModule):  # type: ignore[misc]  # anomalib has no type
 
     @classmethod
     def from_bundle(cls, folder: str | Path) -> DiffusionAD:
-        """With the settings and weights of a bundle; its threshold stays behind. Raises BundleError."""
+        """With the settings, weights and threshold of a bundle, if it has one. Raises BundleError.
+
+        The label is the bundle's verdict. Scores and maps are moved as anomalib does it, so that the threshold lies at
+        one half and all of 0..1 stays inside: (score - threshold) / (2 max(threshold, 1 - threshold)) + 0.5.
+        """
         bundle = load_bundle(Path(folder))
         made = cls(preset=bundle.config.preset, seed=bundle.config.seed)
         made._take(bundle.config)
         made.model.detector.load_state_dict(load_file(bundle.weights))
+        if bundle.calibration is not None:
+            made._decide_at(bundle.calibration.threshold)
         return made
 
     def to_bundle(self, folder: str | Path, data: str = "anomalib") -> Bundle:
@@ -110,8 +117,32 @@ class DiffusionAD(AnomalibModule):  # type: ignore[misc]  # anomalib has no type
             weights.unlink(missing_ok=True)
             onnx.unlink(missing_ok=True)
 
+    def to_onnx(
+        self,
+        export_root: Path | str,
+        model_file_name: str = "model",
+        input_size: tuple[int, int] | None = None,
+        **kwargs: Any,
+    ) -> Path:
+        """One picture of the working size in, or of `input_size`; opset 18. Both can be said otherwise in `kwargs`."""
+        kwargs = {"opset_version": 18, "dynamic_axes": {}, **kwargs}
+        written: Path = super().to_onnx(export_root, model_file_name, input_size or self.config.data.size, **kwargs)
+        return written
+
     def _take(self, config: Config) -> None:
         self.config, self.model = config, _Judging(build_detector(config))
+        self.pre_processor = self.configure_pre_processor(config.data.size)
+
+    def _decide_at(self, threshold: float) -> None:
+        """Tell their post-processor where good ends, and a range in which it moves no score out of 0..1."""
+        range_of_scores = 2 * max(threshold, 1 - threshold)
+        for what in ("image", "pixel"):
+            for name, value in (
+                (f"_{what}_threshold", threshold),
+                (f"{what}_min", 0.0),
+                (f"{what}_max", range_of_scores),
+            ):
+                getattr(self.post_processor, name).fill_(value)
 
     @staticmethod
     def configure_pre_processor(image_size: tuple[int, int] | None = None) -> PreProcessor:
