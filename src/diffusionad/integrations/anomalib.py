@@ -1,4 +1,4 @@
-"""DiffusionAD as a model of anomalib (made with 2.7): our training step and our detector, its engine and data.
+"""DiffusionAD as a model of anomalib (2.3 and 2.7): our training step and our detector, its engine and data.
 
     anomalib train --model diffusionad.integrations.anomalib.DiffusionAD --data Folder --data.root ./part ...
 
@@ -20,6 +20,7 @@ import torch
 from anomalib import LearningType
 from anomalib.data import InferenceBatch
 from anomalib.models.components import AnomalibModule
+from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -52,6 +53,28 @@ class _Judging(nn.Module):
     def forward(self, image: Tensor) -> InferenceBatch:
         score, anomaly_map, _ = self.detector(image * 2 - 1)
         return InferenceBatch(pred_score=score, anomaly_map=anomaly_map[:, None])
+
+
+class _Deciding(nn.Module):
+    """Their post-processing as it stands now, in plain numbers: `torch.export` cannot ask whether a buffer is NaN."""
+
+    def __init__(self, theirs: PostProcessor) -> None:
+        super().__init__()
+        self._of_image = float(theirs.image_threshold), float(theirs.image_max - theirs.image_min)
+        self._of_pixel = float(theirs.pixel_threshold), float(theirs.pixel_max - theirs.pixel_min)
+
+    def forward(self, judged: InferenceBatch) -> InferenceBatch:
+        score, label = self._decided(judged.pred_score, *self._of_image)
+        anomaly_map, mask = self._decided(judged.anomaly_map, *self._of_pixel)
+        return InferenceBatch(pred_score=score, pred_label=label, anomaly_map=anomaly_map, pred_mask=mask)
+
+    @staticmethod
+    def _decided(values: Tensor, threshold: float, span: float) -> tuple[Tensor, Tensor | None]:
+        """Values with the threshold at one half, and what lies beyond it; as they are where one is not known."""
+        if math.isnan(threshold) or math.isnan(span):
+            return values, None
+        moved = ((values - threshold) / span + 0.5).clamp(0, 1)
+        return moved, moved > 0.5
 
 
 class DiffusionAD(AnomalibModule):  # type: ignore[misc]  # anomalib has no types here
@@ -125,8 +148,14 @@ class DiffusionAD(AnomalibModule):  # type: ignore[misc]  # anomalib has no type
         **kwargs: Any,
     ) -> Path:
         """One picture of the working size in, or of `input_size`; opset 18. Both can be said otherwise in `kwargs`."""
-        kwargs = {"opset_version": 18, "dynamic_axes": {}, **kwargs}
-        written: Path = super().to_onnx(export_root, model_file_name, input_size or self.config.data.size, **kwargs)
+        kwargs = {"opset_version": 18, "dynamic_axes": {}, "dynamo": True, "external_data": False, **kwargs}
+        theirs: Any = self.post_processor  # whose type theirs does not say
+        if type(theirs) is PostProcessor:
+            self.post_processor = _Deciding(theirs)
+        try:
+            written: Path = super().to_onnx(export_root, model_file_name, input_size or self.config.data.size, **kwargs)
+        finally:
+            self.post_processor = theirs
         return written
 
     def _take(self, config: Config) -> None:
