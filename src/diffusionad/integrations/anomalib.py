@@ -90,6 +90,8 @@ class DiffusionAD(AnomalibModule):  # type: ignore[misc]  # anomalib has no type
         UsageError: an unknown preset or setting.
     """
 
+    post_processor: Any
+
     def __init__(
         self,
         preset: str = "small",
@@ -149,7 +151,7 @@ class DiffusionAD(AnomalibModule):  # type: ignore[misc]  # anomalib has no type
     ) -> Path:
         """One picture of the working size in, or of `input_size`; opset 18. Both can be said otherwise in `kwargs`."""
         kwargs = {"opset_version": 18, "dynamic_axes": {}, "dynamo": True, "external_data": False, **kwargs}
-        theirs: Any = self.post_processor  # whose type theirs does not say
+        theirs = self.post_processor
         if type(theirs) is PostProcessor:
             self.post_processor = _Deciding(theirs)
         try:
