@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffusionad import Inspector
 from diffusionad.benchmark import METHODS, NOT_RUN, Asked, Spec, parse_methods, run_benchmark
 from diffusionad.benchmark.floors import Nearest, ZScore
 from diffusionad.benchmark.methods import Settings
@@ -142,6 +143,23 @@ def test_a_bundle_that_is_trained_already_is_scored_as_it_is(data: Path, trained
     assert row.status == "measured, trained before"
     assert row.image_auroc is not None
     assert row.trained_seconds is not None
+
+
+def test_ours_in_int8_is_exported_and_judges_by_a_threshold_of_its_own(
+    data: Path, trained: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("nncf", reason="the extra int8 is not installed")
+    settings = Settings(0, (48, 48), 2.0, tmp_path / "model", tmp_path / "work")
+    method = Ours(settings, "tiny", bundle=str(trained / "bundle"), precision="int8")
+    method.fit(sorted((data / "train" / "good").glob("*")))
+    kept, before = load_bundle(tmp_path / "model" / "bundle"), load_bundle(trained / "bundle")
+    assert kept.artifact is not None
+    assert (kept.artifact.runtime, kept.artifact.precision) == ("openvino", "int8")
+    score, _ = method.predict(next((data / "test" / "bar").glob("*")))
+    assert score == pytest.approx(Inspector.load(before.folder)(next((data / "test" / "bar").glob("*"))).score, abs=0.1)
+    assert kept.calibration is not None
+    assert before.calibration is not None
+    assert kept.calibration.artifact != before.calibration.artifact
 
 
 def test_ours_is_trained_on_the_pictures_it_is_given(data: Path, tmp_path: Path) -> None:

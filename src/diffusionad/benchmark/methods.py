@@ -82,6 +82,11 @@ def _peer(title: str, model: str, **keywords: Any) -> Spec:
 METHODS: dict[str, Spec] = {
     "diffusionad-tiny": _ours("diffusionad, preset tiny", "tiny"),
     "diffusionad-small": _ours("diffusionad, preset small", "small"),
+    "diffusionad-small-int8": Spec(
+        _OURS,
+        "diffusionad, preset small, convolutions in int8 (OpenVINO)",
+        keywords={"preset": "small", "changes": (), "precision": "int8"},
+    ),
     "diffusionad-base": _ours("diffusionad, preset base", "base"),
     "segmentationad": _ours("SegmentationAD: segmenter alone", "small", "networks=segmenter", "normality.widths=[]"),
     "draem-plus": _ours("DRAEM+: autoencoder and segmenter", "small", "networks=autoencoder+segmenter"),

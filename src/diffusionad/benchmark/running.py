@@ -189,7 +189,7 @@ def _measure(
     fault = _run(asked, spec, folder)
     if fault is None:
         try:
-            row = _scored(row, folder, samples, held, asked.size, bundle)
+            row = _scored(row, folder, samples, held, asked.size, bundle is not None)
         except (OSError, ValueError, KeyError, DataError) as error:
             fault = str(error)
     if fault is not None:
@@ -237,12 +237,12 @@ def _run(asked: Asked, spec: Spec, folder: Path) -> str | None:
 
 
 def _scored(
-    row: Row, folder: Path, samples: Sequence[Sample], held: int, size: tuple[int, int], bundle: Path | None
+    row: Row, folder: Path, samples: Sequence[Sample], held: int, size: tuple[int, int], trained_before: bool
 ) -> Row:
     answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
     test = [sample for sample in samples if sample.split == "test"]
     judged = Judged(folder / "maps", answers["scores"], held, test, size)
-    measured = figures(judged, None if bundle is None else bundle)
+    measured = figures(judged, folder / "model" / "bundle" if trained_before else None)
     low, high = interval(judged, row.seed)
     times = np.array(answers["milliseconds"][held:])
     numbers = {
