@@ -19,6 +19,7 @@ from diffusionad.deployment import Exported, export_bundle
 from diffusionad.errors import BundleError, ExportError, ResourceError, UsageError
 from diffusionad.files import file_hash, write_json
 from diffusionad.structures import FloatMap, Image, Sample
+from diffusionad.tensors import to_image
 
 pytestmark = pytest.mark.openvino
 
@@ -120,9 +121,31 @@ def test_a_precision_that_the_processor_lacks_is_refused_or_stated(exported: Exp
     assert caught.value.code == "runtime.precision"
 
 
-@pytest.mark.parametrize(("target", "precision"), [("onnx", "bf16"), ("onnx", "int8"), ("tensorrt", "fp32")])
+def test_a_program_of_torch_is_checked_as_any_export_and_opened_by_others_only(
+    trained: Path, good: list[Sample], tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    made = export_bundle(trained / "bundle", good, tmp_path / "program", "torch-export", "fp32")
+    parity, network = made.artifact.parity, made.bundle.folder / "network.pt2"
+    assert parity is not None
+    assert (parity.good, parity.flips) == (14, 0)
+    assert parity.map_difference < 1e-5
+    assert made.bundle.calibration is not None
+    assert made.bundle.calibration.artifact == file_hash(network)
+    picture = np.load(made.bundle.self_test, allow_pickle=False)
+    with torch.no_grad():
+        score, *_ = torch.export.load(network).module()(torch.from_numpy(to_image(picture)[None]))
+    assert float(score) == pytest.approx(made.artifact.expected, abs=1e-6)
+    with pytest.raises(UsageError, match="not opened here") as caught:
+        Inspector.load(made.bundle.folder)
+    assert caught.value.code == "bundle.runtime"
+
+
+@pytest.mark.parametrize(
+    ("target", "precision"), [("torch-export", "bf16"), ("onnx", "bf16"), ("onnx", "int8"), ("tensorrt", "fp32")]
+)
 def test_exports_that_do_not_exist_are_named(trained: Path, good: list[Sample], target: str, precision: str) -> None:
-    with pytest.raises(UsageError, match="onnx is fp32"):
+    with pytest.raises(UsageError, match="onnx and torch-export are fp32"):
         export_bundle(trained / "bundle", good, Path("never"), target, precision)  # type: ignore[arg-type]
 
 

@@ -10,8 +10,8 @@ from diffusionad.structures import Fingerprint
 
 __all__ = ["Artifact", "Parity", "Precision", "Target"]
 
-Target = Literal["onnx", "openvino"]
-"""What runs an exported bundle."""
+Target = Literal["onnx", "openvino", "torch-export"]
+"""What runs an exported bundle. `Inspector.load` runs the first two: a program of `torch.export` may hold pickles."""
 
 Precision = Literal["fp32", "bf16", "int8"]
 """In which numbers the networks compute; int8: their convolutions, all else in fp32."""

@@ -21,7 +21,7 @@ from diffusionad.scoring import pixels_for
 from diffusionad.structures import BoolMap, FloatMap, Image, Picture
 from diffusionad.synthesis import RealDefect, Recipe, Synthesizer, Textures
 
-__all__ = ["TorchBackend", "build_detector", "build_pairs"]
+__all__ = ["TorchBackend", "build_detector", "build_pairs", "detector_of"]
 
 
 def build_detector(config: Config) -> Detector:
@@ -150,13 +150,19 @@ def build_pairs(
     )
 
 
+def detector_of(config: Config, weights: Path) -> Detector:
+    """The trained detector of a bundle, for inference."""
+    detector = build_detector(config).eval()
+    detector.load_state_dict(load_file(weights))
+    return detector
+
+
 class TorchBackend:
     """Runs both networks with torch on the CPU; `inspector.Backend`."""
 
     def __init__(self, config: Config, weights: Path) -> None:
         self.runtime = f"torch {torch.__version__}"
-        self._detector = build_detector(config).eval()
-        self._detector.load_state_dict(load_file(weights))
+        self._detector = detector_of(config, weights)
 
     @torch.inference_mode()
     def __call__(self, image: Image) -> tuple[FloatMap, Image]:

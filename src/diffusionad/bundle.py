@@ -51,7 +51,7 @@ SCHEMA_VERSION = 2
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
 _ROI = "roi.png"
 _ARTIFACT, _SELF_TEST = "artifact.json", "selftest.npy"
-_NETWORKS = ("network.xml", "network.bin", "network.onnx")
+_NETWORKS = ("network.xml", "network.bin", "network.onnx", "network.pt2")
 _OPTIONAL = (NEIGHBOURS, _ROI, _ARTIFACT, _SELF_TEST, *_NETWORKS)
 
 

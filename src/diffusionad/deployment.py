@@ -19,7 +19,7 @@ from diffusionad.artifact import Artifact, Parity, Precision, Target
 from diffusionad.bundle import Bundle, install_export, load_bundle
 from diffusionad.calibration import Calibration, calibrate
 from diffusionad.data import Seen, labels
-from diffusionad.errors import ExportError, PictureError, UsageError
+from diffusionad.errors import ExportError, PictureError, ResourceError, UsageError
 from diffusionad.files import file_hash, write_json
 from diffusionad.inspector import Inspector
 from diffusionad.openvino_file import to_openvino
@@ -42,6 +42,12 @@ MOST = 200
 
 RANGES = 64
 """Training pictures that show the ranges for int8, at most."""
+
+_PRECISIONS: dict[Target, tuple[Precision, ...]] = {
+    "onnx": ("fp32",),
+    "openvino": ("fp32", "bf16", "int8"),
+    "torch-export": ("fp32",),
+}
 
 SELF_TEST = {"fp32": 1e-3, "bf16": 2e-2, "int8": 2e-2}
 """How far the score of the self-test picture may be off on another machine: other kernels round otherwise."""
@@ -81,7 +87,7 @@ def export_bundle(
         samples: good pictures of its data set. Those that did not train it compare and calibrate, those that did show
             the ranges for int8.
         out: folder of the new bundle; what was there is replaced, once all is well.
-        target, precision: onnx in fp32; openvino in fp32, bf16 or int8.
+        target, precision: onnx and torch-export in fp32; openvino in fp32, bf16 or int8.
         guard: see `Parity.guard`.
         line: shows progress.
 
@@ -103,7 +109,7 @@ def export_bundle(
         np.save(made / "selftest.npy", first.picture[:height, :width])
         files.append(made / "selftest.npy")
         untested = Artifact(target, precision, reference.fingerprint, 0.0, 1.0)
-        candidate = Inspector.load(install_export(bundle, made / "stage", untested, files, None).folder)
+        candidate = _opened(install_export(bundle, made / "stage", untested, files, None))
         before, after = (_calibrated(one, wanted, fresh, line) for one in (reference, candidate))
         parity = _compared(reference, candidate, fresh, (before.threshold, after.threshold), guard, line)
         expected = candidate.score_of(np.load(made / "selftest.npy", allow_pickle=False))
@@ -112,13 +118,17 @@ def export_bundle(
             report = out.with_name(f"{out.name}.refused.json")
             write_json(report, artifact.to_json())
             raise ExportError(f"Nothing was exported. {parity.sentence()} Report: {report}")
-        install_export(bundle, out, artifact, files, after)
-    return Exported(Inspector.load(out).bundle, artifact, tuple(unjudged))
+        installed = _opened(install_export(bundle, out, artifact, files, after))
+        installed.test_itself(artifact)
+    return Exported(installed.bundle, artifact, tuple(unjudged))
 
 
 def _check(bundle: Bundle, target: Target, precision: Precision) -> Calibration:
-    if (target, precision) not in (("onnx", "fp32"), *(("openvino", one) for one in ("fp32", "bf16", "int8"))):
-        raise UsageError(f"There is no export to {target} in {precision}: onnx is fp32, openvino fp32, bf16 or int8.")
+    if precision not in _PRECISIONS.get(target, ()):
+        raise UsageError(
+            f"There is no export to {target} in {precision}: onnx and torch-export are fp32, openvino fp32, bf16 or "
+            "int8."
+        )
     if bundle.artifact is not None:
         raise UsageError(f"{bundle.folder} is itself an export (to {bundle.artifact.runtime}): export its origin.")
     if bundle.calibration is None:
@@ -147,6 +157,8 @@ def _networks(
     """The files that will run, beside model.onnx, which the bundle has."""
     if target == "onnx":
         return []
+    if target == "torch-export":
+        return [_program(bundle, made / "network.pt2")]
     images = None
     if precision == "int8":
         if len(trained) < LEAST:
@@ -158,6 +170,27 @@ def _networks(
         images = range_images(bundle, trained)
     path = to_openvino(bundle.onnx, made, images)
     return [path, path.with_suffix(".bin")]
+
+
+def _program(bundle: Bundle, path: Path) -> Path:
+    try:
+        from diffusionad.assembly import detector_of
+        from diffusionad.export import to_program
+    except ImportError:
+        raise ResourceError(
+            'torch-export needs torch: pip install "diffusionad[train]".', code="extra.missing"
+        ) from None
+    to_program(detector_of(bundle.config, bundle.weights), path)
+    return path
+
+
+def _opened(bundle: Bundle) -> Inspector:
+    """An export made here; also one that `Inspector.load` does not open because it could come from elsewhere."""
+    if bundle.artifact is None or bundle.artifact.runtime != "torch-export":
+        return Inspector.load(bundle.folder)
+    from diffusionad.export import ProgramBackend
+
+    return Inspector(bundle, ProgramBackend(bundle.network))
 
 
 def range_images(bundle: Bundle, samples: Sequence[Sample]) -> list[Image]:

@@ -1,4 +1,4 @@
-"""From the trained detector to one ONNX file: static shape, the fixed noise inside, no external data."""
+"""From the trained detector to one file, ONNX or a program of `torch.export`: static shape, the noise inside."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from torch import Tensor
 
 from diffusionad.config import Config
 from diffusionad.detector import Detector
 from diffusionad.errors import UsageError
 from diffusionad.files import write_file
+from diffusionad.structures import FloatMap, Image
 
-__all__ = ["INPUT", "MOST_PASSES", "OPSET", "OUTPUTS", "check_passes", "to_onnx"]
+__all__ = ["INPUT", "MOST_PASSES", "OPSET", "OUTPUTS", "ProgramBackend", "check_passes", "to_onnx", "to_program"]
 
 OPSET = 18
 INPUT = "image"
@@ -53,9 +55,7 @@ def to_onnx(detector: Detector, path: Path) -> None:
     Raises:
         ResourceError: the disk is full.
     """
-    detector = detector.cpu().float().eval()
-    channels, *seen = detector.noise.shape[1:]
-    example = torch.zeros(1, channels, *(side * detector.shrink for side in seen))
+    detector, example = detector.cpu().float().eval(), _example(detector)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -81,6 +81,43 @@ def to_onnx(detector: Detector, path: Path) -> None:
         onnx.save(model, str(temporary))
 
     write_file(path, fill)
+
+
+def to_program(detector: Detector, path: Path) -> None:
+    """Write the detector as a program of `torch.export` (.pt2), with the input and the outputs of `to_onnx`.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    program, written = torch.export.export(detector.cpu().float().eval(), (_example(detector),)), io.BytesIO()
+    torch.export.save(program, written)
+
+    def fill(temporary: Path) -> None:
+        temporary.write_bytes(written.getvalue())
+
+    write_file(path, fill)
+
+
+class ProgramBackend:
+    """Runs what `to_program` wrote; `inspector.Backend`.
+
+    Only for a file that this process has just written: torch reads parts of such files with pickle.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.runtime = f"torch.export {torch.__version__}"
+        self._module = torch.export.load(io.BytesIO(path.read_bytes())).module()
+
+    @torch.no_grad()
+    def __call__(self, image: Image) -> tuple[FloatMap, Image]:
+        _, anomaly_map, reconstruction = self._module(torch.from_numpy(image[None]))
+        return anomaly_map[0].numpy(), reconstruction[0].numpy()
+
+
+def _example(detector: Detector) -> Tensor:
+    """A black image of the working size, [1, C, H, W]."""
+    channels, *seen = detector.noise.shape[1:]
+    return torch.zeros(1, channels, *(side * detector.shrink for side in seen))
 
 
 def _name_parts(model: onnx.ModelProto) -> None:

@@ -334,6 +334,12 @@ class Inspector:
 
 def _runtime(bundle: Bundle, asked: str | None) -> str:
     exported = bundle.artifact.runtime if bundle.artifact else None
+    if exported == "torch-export":
+        raise UsageError(
+            f"{bundle.network} is for programs of your own: torch may read such a file with pickle, so it is not "
+            "opened here. Judge with the bundle it was made from.",
+            code="bundle.runtime",
+        )
     if asked is not None and asked not in get_args(Runtime):
         raise UsageError(f'Unknown runtime "{asked}". Known runtimes: {", ".join(get_args(Runtime))}.')
     if exported is not None and asked not in (None, exported):

@@ -43,7 +43,7 @@ def export(
         bundle: Folder of the bundle.
         data: The data set it was trained on, or new good pictures; test pictures are never taken.
         out: Folder of the exported bundle.
-        to: onnx or openvino.
+        to: onnx, openvino, or torch-export: a program for your own torch, which predict does not open.
         precision: fp32, bf16 (openvino, where the processor has it) or int8 (openvino; convolutions only).
         budget: Instead of --to and --precision: the most exact of them whose networks take at most this here, such as
             25ms; it says what it measured.
@@ -69,7 +69,10 @@ def export(
         screen.say(artifact.parity.sentence())
     if calibration:
         screen.say(f"Threshold {calibration.threshold:.4f}. {calibration.sentence()}")
-    screen.say(f"Judges with {artifact.made_on.runtime}: diffusionad predict {out} PICTURES --out verdicts")
+    if artifact.runtime == "torch-export":
+        screen.say(f"For a program of your own: torch.export.load({str(exported.bundle.network)!r}).module()")
+    else:
+        screen.say(f"Judges with {artifact.made_on.runtime}: diffusionad predict {out} PICTURES --out verdicts")
     screen.result(
         {
             "bundle": str(out),
