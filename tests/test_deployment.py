@@ -74,6 +74,26 @@ def test_a_quantised_export_has_int8_in_the_networks_only(
     assert any(before != after for before, after in scores)
 
 
+def test_int8_for_onnx_runtime_has_it_in_the_networks_only(
+    trained: Path, good: list[Sample], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    made = export_bundle(trained / "bundle", good, tmp_path / "int8", "onnx", "int8", guard=1.0)
+    assert capsys.readouterr().out == ""
+    assert made.bundle.network == made.bundle.folder / "network.onnx"
+    assert made.artifact.made_on.runtime.endswith(" int8")
+    nodes = onnx.load(made.bundle.network).graph.node
+    quantised = {name for node in nodes if node.op_type == "QuantizeLinear" for name in node.input[:1]}
+    assert quantised
+    for node in nodes:
+        if node.name.startswith("normality/"):
+            assert node.op_type not in ("QuantizeLinear", "DequantizeLinear")
+    origin, new = Inspector.load(trained / "bundle"), Inspector.load(made.bundle.folder)
+    scores = [(origin(sample.path).score, new(sample.path).score) for sample in good[:4]]
+    assert all(abs(before - after) < 0.2 for before, after in scores)
+    assert any(before != after for before, after in scores)
+
+
 def test_what_judges_otherwise_beyond_the_guard_is_not_exported(
     trained: Path, good: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,11 +161,9 @@ def test_a_program_of_torch_is_checked_as_any_export_and_opened_by_others_only(
     assert caught.value.code == "bundle.runtime"
 
 
-@pytest.mark.parametrize(
-    ("target", "precision"), [("torch-export", "bf16"), ("onnx", "bf16"), ("onnx", "int8"), ("tensorrt", "fp32")]
-)
+@pytest.mark.parametrize(("target", "precision"), [("onnx", "bf16"), ("torch-export", "int8"), ("tensorrt", "fp32")])
 def test_exports_that_do_not_exist_are_named(trained: Path, good: list[Sample], target: str, precision: str) -> None:
-    with pytest.raises(UsageError, match="onnx and torch-export are fp32"):
+    with pytest.raises(UsageError, match="onnx is fp32 or int8"):
         export_bundle(trained / "bundle", good, Path("never"), target, precision)  # type: ignore[arg-type]
 
 

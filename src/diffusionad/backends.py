@@ -28,21 +28,24 @@ class Backend(Protocol):
 
 
 class OnnxBackend:
-    """Runs an ONNX file with ONNX Runtime on the CPU, in fp32 or as the file says.
+    """Runs an ONNX file with ONNX Runtime on the CPU.
 
     Args:
         path: the file.
+        precision: what the file says, fp32 or int8 (its convolutions); for the name of the runtime.
         constants: name -> value of constants of the file that are replaced; see `with_draw`.
 
     Raises:
         BundleError: the file is not an ONNX model that this ONNX Runtime can run.
     """
 
-    def __init__(self, path: Path, constants: Mapping[str, NDArray[np.float32]] | None = None) -> None:
+    def __init__(
+        self, path: Path, constants: Mapping[str, NDArray[np.float32]] | None = None, precision: Precision = "fp32"
+    ) -> None:
         import onnxruntime
 
-        self._path = path
-        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        self._path, self._precision = path, precision
+        self.runtime = f"onnxruntime {onnxruntime.__version__}" + ("" if precision == "fp32" else f" {precision}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self._held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(it) for name, it in (constants or {}).items()}
@@ -74,7 +77,7 @@ class OnnxBackend:
         noise = fixed_noise(seed, channels, (height, width), draw)
         parts = {"noise": noise, "noise_fine": noise[0], "noise_coarse": noise[1]}
         constants = {name: np.float32(it["times"]) * parts[name].reshape(it["shape"]) for name, it in kept.items()}
-        return OnnxBackend(self._path, constants)
+        return OnnxBackend(self._path, constants, self._precision)
 
     def __call__(self, image: Image) -> tuple[FloatMap, Image]:
         anomaly_map, reconstruction = self._session.run(["anomaly_map", "reconstruction"], {"image": image[None]})

@@ -21,7 +21,7 @@ from diffusionad.config import resolve
 from diffusionad.errors import ResourceError, UsageError
 from diffusionad.files import write_json
 from diffusionad.fingerprint import fingerprint
-from diffusionad.openvino_file import to_openvino
+from diffusionad.network_files import to_openvino, to_quantised_onnx
 from diffusionad.structures import Image
 
 __all__ = ["Measured", "fastest_runtime", "milliseconds_of", "preset_within", "runtime_within"]
@@ -86,8 +86,8 @@ def runtime_within(
 ) -> tuple[Target, Precision, Measured]:
     """The most exact runtime and precision whose networks take at most `budget` milliseconds an image.
 
-    Tried in this order: ONNX Runtime, OpenVINO in fp32, in bf16, in int8 (with `images` for its ranges; none: not
-    tried). What is not installed, or the processor lacks, is left out.
+    Tried in this order: ONNX Runtime, OpenVINO in fp32, in bf16, then both in int8 (with `images` for its ranges;
+    none: not tried). What is not installed, or the processor lacks, is left out.
 
     Raises:
         UsageError: none is fast enough; says how long each takes.
@@ -132,15 +132,18 @@ def _ladder(
     bundle: Bundle, folder: Path, images: Sequence[Image], line: Line
 ) -> Iterator[tuple[Target, Precision, Backend]]:
     yield "onnx", "fp32", OnnxBackend(bundle.onnx)
-    if not find_spec("openvino"):
+    has_openvino, quantises = find_spec("openvino") is not None, bool(images) and find_spec("nncf") is not None
+    if has_openvino:
+        yield "openvino", "fp32", OpenVinoBackend(bundle.onnx)
+        try:
+            yield "openvino", "bf16", OpenVinoBackend(bundle.onnx, "bf16")
+        except ResourceError as error:
+            line(str(error), False)
+    else:
         line("OpenVINO is not installed, and not tried.", False)
-        return
-    yield "openvino", "fp32", OpenVinoBackend(bundle.onnx)
-    try:
-        yield "openvino", "bf16", OpenVinoBackend(bundle.onnx, "bf16")
-    except ResourceError as error:
-        line(str(error), False)
-    if images and find_spec("nncf"):
+    if quantises:
+        yield "onnx", "int8", OnnxBackend(to_quantised_onnx(bundle.onnx, folder, images), precision="int8")
+    if quantises and has_openvino:
         yield "openvino", "int8", OpenVinoBackend(to_openvino(bundle.onnx, folder, images), "int8")
 
 

@@ -22,7 +22,7 @@ from diffusionad.data import Seen, labels
 from diffusionad.errors import ExportError, PictureError, ResourceError, UsageError
 from diffusionad.files import file_hash, write_json
 from diffusionad.inspector import Inspector
-from diffusionad.openvino_file import to_openvino
+from diffusionad.network_files import to_openvino, to_quantised_onnx
 from diffusionad.rng import generator
 from diffusionad.scoring import find_regions
 from diffusionad.structures import FloatMap, Image, Picture, Region, Sample
@@ -44,7 +44,7 @@ RANGES = 64
 """Training pictures that show the ranges for int8, at most."""
 
 _PRECISIONS: dict[Target, tuple[Precision, ...]] = {
-    "onnx": ("fp32",),
+    "onnx": ("fp32", "int8"),
     "openvino": ("fp32", "bf16", "int8"),
     "torch-export": ("fp32",),
 }
@@ -87,7 +87,7 @@ def export_bundle(
         samples: good pictures of its data set. Those that did not train it compare and calibrate, those that did show
             the ranges for int8.
         out: folder of the new bundle; what was there is replaced, once all is well.
-        target, precision: onnx and torch-export in fp32; openvino in fp32, bf16 or int8.
+        target, precision: onnx in fp32 or int8, openvino in fp32, bf16 or int8, torch-export in fp32.
         guard: see `Parity.guard`.
         line: shows progress.
 
@@ -126,8 +126,8 @@ def export_bundle(
 def _check(bundle: Bundle, target: Target, precision: Precision) -> Calibration:
     if precision not in _PRECISIONS.get(target, ()):
         raise UsageError(
-            f"There is no export to {target} in {precision}: onnx and torch-export are fp32, openvino fp32, bf16 or "
-            "int8."
+            f"There is no export to {target} in {precision}: onnx is fp32 or int8, openvino fp32, bf16 or int8, "
+            "torch-export fp32."
         )
     if bundle.artifact is not None:
         raise UsageError(f"{bundle.folder} is itself an export (to {bundle.artifact.runtime}): export its origin.")
@@ -155,8 +155,6 @@ def _networks(
     bundle: Bundle, made: Path, target: Target, precision: Precision, trained: Sequence[Sample], line: Line
 ) -> list[Path]:
     """The files that will run, beside model.onnx, which the bundle has."""
-    if target == "onnx":
-        return []
     if target == "torch-export":
         return [_program(bundle, made / "network.pt2")]
     images = None
@@ -168,8 +166,10 @@ def _networks(
             )
         line("Quantising.", False)
         images = range_images(bundle, trained)
-    path = to_openvino(bundle.onnx, made, images)
-    return [path, path.with_suffix(".bin")]
+    if target == "openvino":
+        path = to_openvino(bundle.onnx, made, images)
+        return [path, path.with_suffix(".bin")]
+    return [to_quantised_onnx(bundle.onnx, made, images)] if images else []
 
 
 def _program(bundle: Bundle, path: Path) -> Path:

@@ -123,7 +123,7 @@ def _example(detector: Detector) -> Tensor:
 def _name_parts(model: onnx.ModelProto) -> None:
     """Begin the name of each node with the part it belongs to: denoiser/, segmenter/, normality/ or detector/.
 
-    So whoever quantises the file can tell the networks from the arithmetic around them (`openvino_file`).
+    So whoever quantises the file can tell the networks from the arithmetic around them (`network_files`).
     """
     for node in model.graph.node:
         where = next((told.value for told in node.metadata_props if told.key == "namespace"), "")

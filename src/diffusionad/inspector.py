@@ -353,9 +353,10 @@ def _runtime(bundle: Bundle, asked: str | None) -> str:
 def _backend(bundle: Bundle, runtime: str) -> Backend:
     if runtime == "torch":
         return _torch_backend(bundle)
+    precision = bundle.artifact.precision if bundle.artifact else "fp32"
     if runtime == "openvino":
-        return OpenVinoBackend(bundle.network, bundle.artifact.precision if bundle.artifact else "fp32")
-    return OnnxBackend(bundle.network)
+        return OpenVinoBackend(bundle.network, precision)
+    return OnnxBackend(bundle.network, precision=precision)
 
 
 def _other_draws(bundle: Bundle, backend: OnnxBackend, draws: int) -> list[Backend]:

@@ -44,7 +44,7 @@ def export(
         data: The data set it was trained on, or new good pictures; test pictures are never taken.
         out: Folder of the exported bundle.
         to: onnx, openvino, or torch-export: a program for your own torch, which predict does not open.
-        precision: fp32, bf16 (openvino, where the processor has it) or int8 (openvino; convolutions only).
+        precision: fp32, bf16 (openvino, where the processor has it) or int8 (onnx, openvino; convolutions only).
         budget: Instead of --to and --precision: the most exact of them whose networks take at most this here, such as
             25ms; it says what it measured.
         guard: Another verdict is refused when the old score is further than this from the old threshold.
