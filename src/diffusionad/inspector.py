@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -30,8 +30,27 @@ __all__ = ["Backend", "Inspector", "OnnxBackend", "Runtime"]
 
 Runtime = Literal["onnx", "openvino", "torch"]
 
-_Sight = tuple[Seen | PictureError, float]
-"""A picture as the networks see it, or why not, and the seconds that took."""
+_Said = Sweep | tuple[FloatMap, Image]
+"""What the networks say: of a tiled picture all that counts, of any other map and reconstruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A picture on its way to a verdict.
+
+    Attributes:
+        source: the file or array.
+        group: whose threshold is taken.
+        seen: the picture as the networks see it; None: it cannot be read.
+        seconds: what it has taken so far.
+        said: what the networks say, or why there is no verdict; None before they were asked.
+    """
+
+    source: str | Path | Picture
+    group: str | None
+    seen: Seen | None
+    seconds: float
+    said: _Said | PictureError | None = None
 
 
 class Inspector:
@@ -120,62 +139,88 @@ class Inspector:
         With `data.fit=tile` score and regions come from every pixel, but the map of the verdict is at most
         `sweeping.MAP_SIDE` pixels long, each of its pixels the highest of its block; `full_map` keeps all of it.
         """
-        return self._verdict(source, self._sight(source), group, full_map)
+        return self._settled(self._asked(self._read(source, group), full_map))
 
     def stream(
         self, sources: Iterable[str | Path], group: str | None = None, *, full_map: bool = False
     ) -> Iterator[Verdict]:
-        """Verdicts one after the other, the same as of `__call__`; the next picture is read while one is judged.
+        """Verdicts one after the other, the same as of `__call__`, with the networks always busy.
 
-        A second thread takes the sources and reads them, so that no verdict waits for a picture still to come. Memory
-        does not grow with their number: two pictures are held.
+        While they judge a picture, a second thread takes the sources and reads the next one, and a third makes the
+        verdict of the last one. No verdict waits for a picture still to come. Memory does not grow with their number:
+        three pictures are held.
         """
         coming = iter(sources)
 
-        def read() -> tuple[str | Path, _Sight] | None:
+        def read() -> _Case | None:
             for source in coming:
-                return source, self._sight(source)
+                return self._read(source, group)
             return None
 
-        with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(read)
-            while (taken := ahead.result()) is not None:
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as settler:
+            ahead, last = reader.submit(read), None
+            while True:
+                if last is not None and not ahead.done():
+                    yield last.result()
+                    last = None
+                case = ahead.result()
+                if case is None:
+                    break
                 ahead = reader.submit(read)
-                yield self._verdict(*taken, group, full_map)
+                asked = self._asked(case, full_map)
+                if last is not None:
+                    yield last.result()
+                last = settler.submit(self._settled, asked)
+            if last is not None:
+                yield last.result()
 
-    def _sight(self, source: str | Path | Picture) -> _Sight:
-        """What is seen of a picture, or why it cannot be judged, and the seconds it took."""
-        begun = time.perf_counter()
+    def _read(self, source: str | Path | Picture, group: str | None) -> _Case:
+        """First step to a verdict: what is seen of a picture, or why it cannot be judged."""
+        begun, group = time.perf_counter(), self._group_of(source) if group is None else group
         try:
-            seen: Seen | PictureError = self.see(source)
+            seen, refused = self.see(source), None
         except PictureError as error:
-            seen = error
-        return seen, time.perf_counter() - begun
+            seen, refused = None, error
+        return _Case(source, group, seen, time.perf_counter() - begun, refused)
 
-    def _verdict(self, source: str | Path | Picture, sight: _Sight, group: str | None, full_map: bool) -> Verdict:
-        begun, (seen, seconds) = time.perf_counter(), sight
+    def _asked(self, case: _Case, full_map: bool) -> _Case:
+        """Second step: the networks, and as little else as can be."""
+        if case.seen is None:
+            return case
+        begun, threshold = time.perf_counter(), self._threshold_of(case.group)
+        try:
+            said: _Said | PictureError = self._said(case.seen.picture, case.seen.view, threshold, full_map)
+        except PictureError as error:
+            said = error
+        return replace(case, said=said, seconds=case.seconds + time.perf_counter() - begun)
+
+    def _settled(self, case: _Case) -> Verdict:
+        """Last step: what it comes to."""
+        begun, source, said = time.perf_counter(), case.source, case.said
         name = "<array>" if isinstance(source, np.ndarray) else str(source)
-        try:
-            if isinstance(seen, PictureError):
-                raise seen
-            chosen = group if group is not None else self._group_of(source)
-            verdict = self._judge(name, seen, chosen, full_map)
-        except PictureError as error:
-            verdict = Verdict(
-                name,
-                "error",
-                float("nan"),
-                self.threshold,
-                None,
-                (),
-                (0, 0),
-                0.0,
-                error_code=error.code,
-                error=str(error),
-                bundle=self.bundle.key,
-                runtime=self._runtime,
-            )
-        return replace(verdict, milliseconds=(seconds + time.perf_counter() - begun) * 1e3)
+        if isinstance(said, PictureError):
+            verdict = self._refused(name, said)
+        else:
+            assert case.seen is not None  # noqa: S101  (else said is why not)
+            assert said is not None  # noqa: S101  (they were asked)
+            verdict = self._judged(name, case.seen, said, case.group)
+        return replace(verdict, milliseconds=(case.seconds + time.perf_counter() - begun) * 1e3)
+
+    def _refused(self, name: str, error: PictureError) -> Verdict:
+        return Verdict(
+            name,
+            "error",
+            float("nan"),
+            self.threshold,
+            None,
+            (),
+            (0, 0),
+            0.0,
+            error_code=error.code,
+            error=str(error),
+            bundle=self.bundle.key,
+            runtime=self._runtime,
+        )
 
     def test_itself(self, artifact: Artifact) -> None:
         """Judge the self-test picture of an exported bundle. Raises BundleError where it scores otherwise."""
@@ -234,23 +279,29 @@ class Inspector:
         Raises:
             PictureError: the networks' answer is not finite.
         """
-        return self._seen(picture, view, None, False).outcome
+        return self._found(self._said(picture, view, None, False), view, None).outcome
 
-    def _seen(self, picture: Picture, view: View, threshold: float | None, full_map: bool) -> Sweep:
-        """Score and map, and the regions above `threshold` (None: no regions)."""
+    def _said(self, picture: Picture, view: View, threshold: float | None, full_map: bool) -> _Said:
+        """What the networks say; `threshold` and `full_map` are about tiled pictures."""
         tiling = self._framing.tiling(view)
-        if tiling is not None:
-            return sweep(
-                self._answer,
-                picture,
-                view,
-                tiling,
-                top_k=self._top_k,
-                least=self._least,
-                threshold=threshold,
-                full_map=full_map,
-            )
-        anomaly_map, reconstruction = self._answer(to_image(picture))
+        if tiling is None:
+            return self._answer(to_image(picture))
+        return sweep(
+            self._answer,
+            picture,
+            view,
+            tiling,
+            top_k=self._top_k,
+            least=self._least,
+            threshold=threshold,
+            full_map=full_map,
+        )
+
+    def _found(self, said: _Said, view: View, threshold: float | None) -> Sweep:
+        """Score and map, and the regions above `threshold` (None: no regions)."""
+        if isinstance(said, Sweep):
+            return said
+        anomaly_map, reconstruction = said
         top_k, anomaly_map = top_k_inside(self._top_k, view.judged), view.silenced(anomaly_map)
         score = image_score(anomaly_map, top_k, self._least)
         regions = () if threshold is None or score <= threshold else _regions(anomaly_map, threshold, view)
@@ -292,10 +343,14 @@ class Inspector:
             return None
         return next((name for name in reversed(Path(source).parts[:-1]) if name in calibration.groups), None)
 
-    def _judge(self, name: str, shown: Seen, group: str | None, full_map: bool) -> Verdict:
+    def _threshold_of(self, group: str | None) -> float | None:
+        calibration = self.bundle.calibration
+        return None if calibration is None else calibration.of(group).threshold
+
+    def _judged(self, name: str, shown: Seen, said: _Said, group: str | None) -> Verdict:
         view, calibration = shown.view, self.bundle.calibration
         own = None if calibration is None else calibration.of(group)
-        found = self._seen(shown.picture, view, own.threshold if own else None, full_map)
+        found = self._found(said, view, self._threshold_of(group))
         outcome, score = found.outcome, found.outcome.image_score
         seen = Verdict(
             name,
