@@ -178,7 +178,7 @@ def good_scores(data: Path) -> NDArray[np.float64]:
     features = [torch.cat([blurred(image[None], width) for width in WIDTHS], dim=1) for image in images]
     third = len(images) // 3
     habit = Habit(3 * len(WIDTHS), (SIDE, SIDE), GRAIN)
-    habit.fit(one[0] for one in features[:third])
+    habit.fit(lambda: (one[0] for one in features[:third]))
     top_k = top_k_for((SIDE, SIDE))
     with torch.no_grad():
         maps: Sequence[NDArray[np.float32]] = [torch.sigmoid(habit(one))[0].numpy() for one in features[third:]]

@@ -18,9 +18,9 @@ def features(count: int, seed: int = 0, scale: Tensor | float = 1.0) -> list[Ten
     return [torch.randn(6, *PLACES, generator=chance) * scale for _ in range(count)]
 
 
-def fitted(training: list[Tensor], *, pooled: bool = False) -> Habit:
-    habit = Habit(6, PLACES, STIR, pooled=pooled)
-    habit.fit(training)
+def fitted(training: list[Tensor], *, pooled: bool = False, levelled: bool = False) -> Habit:
+    habit = Habit(6, PLACES, STIR, pooled=pooled, levelled=levelled)
+    habit.fit(lambda: training)
     return habit
 
 
@@ -79,7 +79,7 @@ def test_components_beyond_the_limit_are_left_out() -> None:
     wide = torch.randn(60, 3, generator=chance)
     pictures = [torch.einsum("fk,khw->fhw", wide, torch.randn(3, 4, 4, generator=chance)) for _ in range(10)]
     habit = Habit(60, (4, 4), 0.1)
-    habit.fit(pictures)
+    habit.fit(lambda: pictures)
     assert habit.axes.shape == (40, 60)
     kept = habit.axes.T @ habit.axes
     for picture in pictures:  # of the three directions that there are, none is lost
@@ -96,6 +96,32 @@ def test_poor_pictures_still_give_finite_distances(case: str) -> None:
     assert loud.mean() > quiet.mean() + 0.5
 
 
+def test_levelled_the_light_of_a_picture_is_its_own_and_a_part_of_it_is_not() -> None:
+    chance = torch.Generator().manual_seed(3)
+    light = [5 * torch.randn(6, 1, 1, generator=chance) for _ in range(40)]
+    training = [picture + by for picture, by in zip(features(40, scale=0.2), light, strict=True)]
+    level, plain = fitted(training, levelled=True), fitted(training)
+    seen = features(1, seed=9, scale=0.2)[0][None]
+    torch.testing.assert_close(level(seen + 20), level(seen), rtol=0, atol=1e-2)
+    assert plain(seen + 20).mean() > plain(seen).mean() + 1
+    stained = seen.clone()
+    stained[..., :3, :4] += 2
+    found = level(stained) - level(seen)
+    assert found[0, :3, :4].mean() > 1.5
+    assert found[0, 4:].abs().mean() < 0.1
+    assert found[0, :3, :4].mean() > (plain(stained) - plain(seen))[0, :3, :4].mean() + 0.5
+
+
+def test_the_middle_of_a_picture_is_the_median_of_its_parts() -> None:
+    training = features(12)
+    habit, other = fitted(training, levelled=True), fitted(training)
+    seen = features(1, seed=4)[0][None]
+    apart = torch.einsum("kf,bfhw->bkhw", other.axes, seen) - other.mean
+    middle = np.sort(apart.numpy().reshape(6, -1), axis=1)[:, 8 * 12 // 2 - 1]  # of 96 parts, each of one place
+    wanted = apart - torch.from_numpy(middle)[None, :, None, None]
+    torch.testing.assert_close(habit._apart(seen, habit.axes, habit.mean), wanted, rtol=0, atol=1e-4)
+
+
 def test_the_order_of_the_pictures_does_not_matter() -> None:
     training, seen = features(12), torch.stack(features(1, seed=4))
     torch.testing.assert_close(fitted(training)(seen), fitted(training[::-1])(seen), rtol=0, atol=1e-4)
@@ -110,7 +136,8 @@ def test_a_place_keeps_its_habit_through_blocks_and_batches() -> None:
 def test_a_side_that_is_no_multiple_of_a_block_has_smaller_blocks() -> None:
     habit = Habit(2, (6, 9), STIR)
     assert habit.whitening.shape == (3 * 9, 2, 2)
-    habit.fit([torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(n)) for n in range(9)])
+    pictures = [torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(n)) for n in range(9)]
+    habit.fit(lambda: pictures)
     assert habit(torch.zeros(1, 2, 6, 9)).shape == (1, 6, 9)
 
 
@@ -153,7 +180,7 @@ def test_before_it_is_fitted_all_places_are_alike() -> None:
 def test_each_witness_is_heard_and_good_pictures_stay_dark(pooled: bool) -> None:
     good, held = [shown(n) for n in range(24)], [shown(n) for n in range(50, 58)]
     normality = whole(pooled=pooled)
-    normality.fit((it[1][0] for it in good), (it[2][0] for it in good), iter(held), len(held))
+    normality.fit(lambda: (it[1][0] for it in good), lambda: (it[2][0] for it in good), iter(held), len(held))
     quiet = torch.sigmoid(normality(*shown(99)))
     assert (quiet < 0.5).float().mean() > USUAL
     logits, residual, image = shown(99)

@@ -12,7 +12,7 @@ mean decides, in which the filter bank counts as much as the other two together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ STIR = 0.1
 
 COMPONENTS = 40
 """Principal components that are kept: what is left of most features is grain."""
+
+LEVEL = 8
+"""Parts a side of which a picture's middle is the median: a defect moves few of them."""
 
 BLOCK = 4
 """Places a side that share one covariance: parts never lie exactly, and few pictures tell few numbers."""
@@ -62,48 +65,58 @@ class Habit(nn.Module):
         places: (h, w).
         stir: standard deviation added to every feature.
         pooled: one mean and covariance for all places, instead of a mean for each and a covariance for each `BLOCK`.
+        levelled: first take from a picture by how much most of it differs: its light and its contrast are its own.
     """
 
     axes: Tensor
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self, features: int, places: tuple[int, int], stir: float, *, pooled: bool = False) -> None:
+    def __init__(
+        self,
+        features: int,
+        places: tuple[int, int],
+        stir: float,
+        *,
+        pooled: bool = False,
+        levelled: bool = False,
+    ) -> None:
         super().__init__()
         self._stir, kept = stir, min(features, COMPONENTS)
         self._blocks = (1, 1) if pooled else (_blocks(places[0]), _blocks(places[1]))
-        self._pooled = pooled
+        self._pooled, self._levelled = pooled, levelled
         self.register_buffer("axes", torch.zeros(kept, features))
         self.register_buffer("mean", torch.zeros(kept, *((1, 1) if pooled else places)))
         self.register_buffer("whitening", torch.zeros(self._blocks[0] * self._blocks[1], kept, kept))
 
     def forward(self, features: Tensor) -> Tensor:
-        centred = F.conv2d(features, self.axes[:, :, None, None]) - self.mean
-        whitened = self.whitening @ self._in_blocks(centred)
+        whitened = self.whitening @ self._in_blocks(self._apart(features, self.axes, self.mean))
         return self._in_place(0.5 * torch.log(whitened.square().mean(dim=1) + FLOOR), features.shape)
 
     @torch.no_grad()
-    def fit(self, pictures: Iterable[Tensor]) -> None:
-        """Learn from the features [F, h, w] of good pictures, taken one at a time.
+    def fit(self, pictures: Callable[[], Iterable[Tensor]]) -> None:
+        """Learn from the features [F, h, w] of good pictures, taken one at a time, twice.
 
         The covariance of a block is drawn towards that of the whole picture, the more the fewer pictures there are.
         """
         count, kept = 0, len(self.axes)
         total = products = torch.zeros((), dtype=torch.float64)
-        for picture in pictures:
+        for picture in pictures():
             features = picture.double()
-            here = self._in_blocks(features[None])
+            flat = features.flatten(1)
             count, total = count + 1, total + self._gathered(features)
-            products = products + here @ here.transpose(1, 2) / here.shape[2]
-        mean, products = total / count, products / count
-        middle = self._in_blocks(mean[None]) if not self._pooled else mean.flatten(1)[None]
-        within = products - middle @ middle.transpose(1, 2) / middle.shape[2]
+            products = products + flat @ flat.T / flat.shape[1]
+        mean = total / count
         centre = mean.mean(dim=(1, 2))
-        spread = products.mean(dim=0) - centre[:, None] * centre[None]
+        spread = products / count - centre[:, None] * centre[None]
         axes = torch.eye(kept).to(spread)
         if kept < len(spread):
             axes = torch.linalg.eigh(spread).eigenvectors[:, -kept:].T
-        within = axes @ within @ axes.T
+        mean = torch.einsum("kf,fhw->khw", axes, mean)
+        within = torch.zeros((), dtype=torch.float64)
+        for picture in pictures():
+            here = self._in_blocks(self._apart(picture.double()[None], axes, mean))
+            within = within + here @ here.transpose(1, 2) / here.shape[2] / count
         share = kept / (kept + count)
         noise = self._stir**2 * torch.eye(kept).to(within)
         covariance = torch.lerp(within, within.mean(dim=0).expand_as(within), share) + noise
@@ -111,8 +124,19 @@ class Habit(nn.Module):
         lower = torch.linalg.cholesky(covariance)
         one = torch.eye(kept).to(lower).expand_as(lower)
         self.axes.copy_(axes)
-        self.mean.copy_(torch.einsum("kf,fhw->khw", axes, mean))
+        self.mean.copy_(mean)
         self.whitening.copy_(torch.linalg.solve_triangular(lower, one, upper=False))
+
+    def _apart(self, features: Tensor, axes: Tensor, mean: Tensor) -> Tensor:
+        """[B, F, h, w] -> [B, components, h, w], less what is usual at each place and, where levelled, the middle of
+        what then is left of each picture: the median of its means over `LEVEL` x `LEVEL` parts.
+        """
+        apart = F.conv2d(features, axes[:, :, None, None]) - mean
+        if not self._levelled:
+            return apart
+        parts = F.avg_pool2d(apart, (apart.shape[-2] // LEVEL, apart.shape[-1] // LEVEL)).flatten(2)
+        upper = parts.topk(parts.shape[-1] // 2 + 1, dim=2).values
+        return apart - upper[:, :, -1:, None]
 
     def _gathered(self, features: Tensor) -> Tensor:
         """[F, h, w] for each place, or [F, 1, 1] when all places are one."""
@@ -181,7 +205,7 @@ class Normality(nn.Module):
         self._widths = [width * min(places) for width in widths]
         self.filters = FilterBank(channels, size)
         self.residual = Habit(channels * len(widths), places, GRAIN, pooled=pooled)
-        self.structure = Habit(self.filters.features, self.filters.places, STIR, pooled=pooled)
+        self.structure = Habit(self.filters.features, self.filters.places, STIR, pooled=pooled, levelled=not pooled)
         self.segmenter_tail, self.residual_tail, self.structure_tail = Tail(), Tail(), Tail()
 
     def forward(self, logits: Tensor, residual: Tensor, image: Tensor) -> Tensor:
@@ -198,8 +222,8 @@ class Normality(nn.Module):
     @torch.no_grad()
     def fit(
         self,
-        residuals: Iterable[Tensor],
-        images: Iterable[Tensor],
+        residuals: Callable[[], Iterable[Tensor]],
+        images: Callable[[], Iterable[Tensor]],
         held_out: Iterable[tuple[Tensor, Tensor, Tensor]],
         most: int,
     ) -> None:
@@ -208,14 +232,14 @@ class Normality(nn.Module):
         Memory: the sums of one habit in float64, and `PIXELS` values of each witness, however many pictures there are.
 
         Args:
-            residuals: [C, h, w] of training pictures.
-            images: [C, H, W] of the same.
+            residuals: gives [C, h, w] of training pictures; called twice.
+            images: gives [C, H, W] of the same; called twice.
             held_out: logits [1, h, w], residual [1, C, h, w] and image [1, C, H, W] of other good pictures; they set
                 the units.
             most: how many held-out ones come at most.
         """
-        self.residual.fit(self._blurs(residual[None])[0] for residual in residuals)
-        self.structure.fit(self.filters(image[None])[0] for image in images)
+        self.residual.fit(lambda: (self._blurs(residual[None])[0] for residual in residuals()))
+        self.structure.fit(lambda: (self.filters(image[None])[0] for image in images()))
         kept: list[list[Tensor]] = [[], [], []]
         for shown in held_out:
             for values, odd in zip(kept, self.witnesses(*shown), strict=True):
