@@ -36,9 +36,10 @@ class Ours:
 
     def fit(self, pictures: Sequence[Path]) -> None:
         given, kept = self._settings.work / "good", self._settings.out / "bundle"
-        given.mkdir(parents=True)
-        for number, path in enumerate(pictures):
-            shutil.copyfile(path, given / f"{number:06d}{path.suffix}")  # links out of a folder are not trained on
+        if self._bundle is None or self._precision is not None:
+            given.mkdir(parents=True)
+            for number, path in enumerate(pictures):
+                shutil.copyfile(path, given / f"{number:06d}{path.suffix}")  # links out of a folder are not trained on
         bundle = self._trained(given) if self._bundle is None else Path(self._bundle)
         if self._precision is None:
             install_bundle(load_bundle(bundle), kept)
