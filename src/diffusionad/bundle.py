@@ -46,7 +46,7 @@ __all__ = [
     "write_bundle",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
 _ROI = "roi.png"

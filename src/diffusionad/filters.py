@@ -1,8 +1,9 @@
 """A fixed bank of filters: what edges, lines and colours a picture shows around each place, with nothing learned.
 
-First and second derivatives of Gaussians in four directions at several scales, as in the filter banks of texture
+First and second derivatives of Gaussians in several directions at several scales, as in the filter banks of texture
 analysis (Leung and Malik 2001; Varma and Zisserman 2005): magnitude of the slope, bright lines and dark lines apart,
-each as the logarithm of its mean over a neighbourhood. Coarser scales come from a pyramid, so they cost little.
+each as the logarithm of its mean over a neighbourhood. Lines are averaged along themselves first, much further than
+there: the grain of a surface cancels, a faint crack does not. Coarser scales come from a pyramid, so they cost little.
 """
 
 from __future__ import annotations
@@ -21,10 +22,22 @@ CELLS = 64
 """Cells along the shorter side at least, where there are as many pixels: the grid on which features lie."""
 
 DIRECTIONS = 4
-"""Of the derivatives, evenly spread over half a turn."""
+"""Of slopes, bright and dark lines that are told apart, evenly spread over half a turn."""
+
+STEPS = (
+    *((0, 4), (-1, 4), (-2, 4), (-2, 3), (-3, 3), (-3, 2), (-4, 2), (-4, 1)),
+    *((-4, 0), (4, 1), (4, 2), (3, 2), (3, 3), (2, 3), (2, 4), (1, 4)),
+)
+"""(across, down) in whole pixels along a line, for each direction in which lines are looked for."""
 
 REACH = 4
-"""Pixels of a kernel to each side of its middle; the Gaussian's standard deviation is one pixel."""
+"""Pixels of a slope's kernel to each side of its middle; the Gaussian's standard deviation is one pixel."""
+
+LINE_REACH = 5
+"""The same of a line's kernel, whose standard deviations are one pixel across and two along."""
+
+STRIDES = (1, 3)
+"""Steps between the three responses of which one is made, in turn: 9 responses, 36 pixels or so."""
 
 FAINT = 0.01
 """Added to a response before its logarithm: what is fainter than about one grey level of 256 is nothing."""
@@ -46,7 +59,9 @@ class FilterBank(nn.Module):
         size: (H, W).
     """
 
-    kernels: Tensor
+    slopes: Tensor
+    lines: Tensor
+    shares: Tensor
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -54,7 +69,9 @@ class FilterBank(nn.Module):
         self.places = (size[0] // self.cell, size[1] // self.cell)
         self._levels = int(math.log2(self.cell)) + 1
         self.features = 3 * DIRECTIONS * self._levels + channels * len(COLOUR_WIDTHS)
-        self.register_buffer("kernels", _derivatives(), persistent=False)
+        self.register_buffer("slopes", _slopes(), persistent=False)
+        self.register_buffer("lines", _lines(), persistent=False)
+        self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         seen, level = [], image.mean(dim=1, keepdim=True)
@@ -68,13 +85,13 @@ class FilterBank(nn.Module):
 
     def _strength(self, level: Tensor) -> Tensor:
         """How steep, how bright a line and how dark a line in each direction: cell means [B, 3 x DIRECTIONS, h, w]."""
-        padded = F.pad(level, (REACH, REACH, REACH, REACH), mode="replicate")
-        responses, cell = F.conv2d(padded, self.kernels), level.shape[-2] // self.places[0]
+        cell = level.shape[-2] // self.places[0]
+        slopes = F.avg_pool2d(F.conv2d(_padded(level, REACH), self.slopes).abs(), cell)
+        reach = max(map(max, STEPS)) * sum(STRIDES)
+        lines = _along(F.conv2d(_padded(level, reach + LINE_REACH), self.lines), reach)
         # The mean of what is positive is half of what |b| and b mean together: less work at the size of the picture.
-        (slopes, bends), (_, signed) = (
-            torch.chunk(F.avg_pool2d(it, cell), 2, dim=1) for it in (responses.abs(), responses)
-        )
-        return torch.cat([slopes, (bends - signed) / 2, (bends + signed) / 2], dim=1)
+        either, signed = (F.conv2d(F.avg_pool2d(it, cell), self.shares) for it in (lines.abs(), lines))
+        return torch.cat([slopes, (either - signed) / 2, (either + signed) / 2], dim=1)
 
 
 def _cell(size: tuple[int, int]) -> int:
@@ -85,12 +102,69 @@ def _cell(size: tuple[int, int]) -> int:
     return cell
 
 
-def _derivatives() -> Tensor:
-    """[2 x DIRECTIONS, 1, K, K]: slopes, then bends; absolute weights add up to one."""
-    at = torch.arange(-REACH, REACH + 1, dtype=torch.float32)
+def _padded(level: Tensor, reach: int) -> Tensor:
+    return F.pad(level, (reach, reach, reach, reach), mode="replicate")
+
+
+def _along(responses: Tensor, reach: int) -> Tensor:
+    """[B, len(STEPS), H + 2 reach, W + 2 reach] -> [B, len(STEPS), H, W]: the mean along each one's own line."""
+    found = []
+    for number, (across, down) in enumerate(STEPS):
+        line = responses[:, number : number + 1]
+        for stride in STRIDES:
+            line = _mean_of_three(line, across * stride, down * stride)
+        spare = (reach - abs(across) * sum(STRIDES), reach - down * sum(STRIDES))
+        found.append(F.pad(line, (-spare[0], -spare[0], -spare[1], -spare[1])))
+    return torch.cat(found, dim=1)
+
+
+def _mean_of_three(maps: Tensor, across: int, down: int) -> Tensor:
+    """The mean of each place and those one step before and after: smaller by two steps."""
+    height, width = maps.shape[-2] - 2 * down, maps.shape[-1] - 2 * abs(across)
+    left = max(0, -2 * across)
+    before, here, after = (
+        maps[..., number * down : number * down + height, left + number * across : left + number * across + width]
+        for number in range(3)
+    )
+    return (before + here + after) / 3
+
+
+def _slopes() -> Tensor:
+    """[DIRECTIONS, 1, K, K]: first derivatives of a Gaussian; absolute weights add up to one."""
+    turns = [math.pi * number / DIRECTIONS for number in range(DIRECTIONS)]
+    kernels = [-across * hill for across, hill in (_hill(REACH, turn, 1.0) for turn in turns)]
+    return _of_weight_one(kernels)
+
+
+def _lines() -> Tensor:
+    """[len(STEPS), 1, K, K]: second derivatives across each line, of a Gaussian that is longer along it."""
+    kernels = []
+    for across, down in STEPS:
+        apart, hill = _hill(LINE_REACH, math.atan2(-across, down), 2.0)
+        bend = (apart * apart - 1) * hill
+        kernels.append(bend - hill * bend.sum() / hill.sum())
+    return _of_weight_one(kernels)
+
+
+def _shares() -> Tensor:
+    """[DIRECTIONS, len(STEPS), 1, 1]: how much each line counts for each direction; those half way count for both."""
+    each = len(STEPS) // DIRECTIONS
+    apart = torch.arange(len(STEPS))[None] - each * torch.arange(DIRECTIONS)[:, None]
+    distance = torch.minimum(apart % len(STEPS), -apart % len(STEPS))
+    shares = (distance < each / 2).float() + 0.5 * (distance == each / 2)
+    return (shares / shares.sum(dim=1, keepdim=True))[:, :, None, None]
+
+
+def _hill(reach: int, turn: float, length: float) -> tuple[Tensor, Tensor]:
+    """Distance from the line through the middle whose normal points at `turn`, and a Gaussian one pixel wide across it
+    and `length` pixels along it, [K, K] each.
+    """
+    at = torch.arange(-reach, reach + 1, dtype=torch.float32)
     y, x = torch.meshgrid(at, at, indexing="ij")
-    hill = torch.exp(-0.5 * (x * x + y * y))
-    along = [x * math.cos(turn) + y * math.sin(turn) for turn in (math.pi * n / DIRECTIONS for n in range(DIRECTIONS))]
-    bends = [(u * u - 1) * hill for u in along]
-    kernels = torch.stack([*(-u * hill for u in along), *(bend - bend.mean() for bend in bends)])
-    return (kernels / kernels.abs().sum(dim=(1, 2), keepdim=True))[:, None]
+    across, along = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
+    return across, torch.exp(-0.5 * (across**2 + (along / length) ** 2))
+
+
+def _of_weight_one(kernels: list[Tensor]) -> Tensor:
+    stacked = torch.stack(kernels)
+    return (stacked / stacked.abs().sum(dim=(1, 2), keepdim=True))[:, None]
