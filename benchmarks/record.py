@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from diffusionad.bundle import load_bundle
+from diffusionad.fingerprint import usable_processors
 
 COLUMNS = (
     "date",
@@ -78,7 +78,7 @@ def main() -> None:
         "config": sha256(config.model_dump_json().encode()).hexdigest()[:12],
         "device": origin.device,
         "cpu": cpu(),
-        "cores": os.cpu_count(),
+        "cores": usable_processors(),
         "paper": "not reported at this budget",
     }
     append(given.to, [{name: row[name] for name in COLUMNS}])
