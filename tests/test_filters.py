@@ -63,6 +63,24 @@ def test_light_moves_colours_and_leaves_edges_alone() -> None:
     torch.testing.assert_close(brighter[-9:], torch.full_like(brighter[-9:], 1.0), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("turn", range(0, 180, 15))
+def test_a_line_stands_out_from_grain_in_any_direction(turn: int) -> None:
+    size = (128, 128)
+    bank = FilterBank(1, size)
+    at = torch.arange(128.0) - 64
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    radians = torch.tensor(turn * torch.pi / 180)
+    across, along = x * radians.sin() - y * radians.cos(), x * radians.cos() + y * radians.sin()
+    line = torch.exp(-0.5 * (across**2 + (along / 16) ** 2))
+    grain = torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(0))
+
+    found = bank(0.2 * (grain + 3 * line))[0, : bank.features - 3].exp() - FAINT
+    bright = found.reshape(-1, 3, DIRECTIONS, *bank.places)[0, 1].amax(dim=0)
+    elsewhere = bright.clone()
+    elsewhere[16:48, 16:48] = 0
+    assert bright[28:36, 28:36].max() > elsewhere.max()
+
+
 @pytest.mark.parametrize(
     ("size", "cell"),
     [((32, 32), 1), ((128, 128), 2), ((256, 256), 4), ((256, 384), 4), ((272, 272), 4), ((144, 160), 2)],
