@@ -2,8 +2,9 @@
 
 First and second derivatives of Gaussians in several directions at several scales, as in the filter banks of texture
 analysis (Leung and Malik 2001; Varma and Zisserman 2005): magnitude of the slope, bright lines and dark lines apart,
-each as the logarithm of its mean over a neighbourhood. Lines are averaged along themselves first, much further than
-there: the grain of a surface cancels, a faint crack does not. Coarser scales come from a pyramid, so they cost little.
+each as the logarithm of its mean over a neighbourhood. Coarser scales come from a pyramid, so they cost little. There
+lines are averaged along themselves first, much further than in those banks: the grain of a surface cancels, a faint
+crack does not. At the finest scale that would cost four times as much as all the rest and gain little.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class FilterBank(nn.Module):
     """
 
     slopes: Tensor
+    bends: Tensor
     lines: Tensor
     shares: Tensor
 
@@ -70,27 +72,32 @@ class FilterBank(nn.Module):
         self._levels = int(math.log2(self.cell)) + 1
         self.features = 3 * DIRECTIONS * self._levels + channels * len(COLOUR_WIDTHS)
         self.register_buffer("slopes", _slopes(), persistent=False)
-        self.register_buffer("lines", _lines(), persistent=False)
+        self.register_buffer("bends", _bends(1.0, REACH)[:: len(STEPS) // DIRECTIONS], persistent=False)
+        self.register_buffer("lines", _bends(2.0, LINE_REACH), persistent=False)
         self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         seen, level = [], image.mean(dim=1, keepdim=True)
         for number in range(self._levels):
-            seen.append(torch.log(blurred(self._strength(level), 1.0) + FAINT))
+            seen.append(torch.log(blurred(self._strength(level, is_finest=number == 0), 1.0) + FAINT))
             if number + 1 < self._levels:
                 level = F.avg_pool2d(blurred(level, 1.0), 2)
         colours = F.avg_pool2d(image, self.cell)
         seen.extend(COLOUR * blurred(colours, width) for width in COLOUR_WIDTHS)
         return torch.cat(seen, dim=1)
 
-    def _strength(self, level: Tensor) -> Tensor:
+    def _strength(self, level: Tensor, *, is_finest: bool) -> Tensor:
         """How steep, how bright a line and how dark a line in each direction: cell means [B, 3 x DIRECTIONS, h, w]."""
         cell = level.shape[-2] // self.places[0]
         slopes = F.avg_pool2d(F.conv2d(_padded(level, REACH), self.slopes).abs(), cell)
-        reach = max(map(max, STEPS)) * sum(STRIDES)
-        lines = _along(F.conv2d(_padded(level, reach + LINE_REACH), self.lines), reach)
         # The mean of what is positive is half of what |b| and b mean together: less work at the size of the picture.
-        either, signed = (F.conv2d(F.avg_pool2d(it, cell), self.shares) for it in (lines.abs(), lines))
+        if is_finest:
+            bends = F.conv2d(_padded(level, REACH), self.bends)
+            either, signed = F.avg_pool2d(bends.abs(), cell), F.avg_pool2d(bends, cell)
+        else:
+            reach = max(map(max, STEPS)) * sum(STRIDES)
+            bends = _along(F.conv2d(_padded(level, reach + LINE_REACH), self.lines), reach)
+            either, signed = (F.conv2d(F.avg_pool2d(it, cell), self.shares) for it in (bends.abs(), bends))
         return torch.cat([slopes, (either - signed) / 2, (either + signed) / 2], dim=1)
 
 
@@ -136,11 +143,14 @@ def _slopes() -> Tensor:
     return _of_weight_one(kernels)
 
 
-def _lines() -> Tensor:
-    """[len(STEPS), 1, K, K]: second derivatives across each line, of a Gaussian that is longer along it."""
+def _bends(length: float, reach: int) -> Tensor:
+    """[len(STEPS), 1, K, K]: second derivatives across each line, of a Gaussian `length` pixels long.
+
+    Each adds up to nothing, its absolute weights to one.
+    """
     kernels = []
     for across, down in STEPS:
-        apart, hill = _hill(LINE_REACH, math.atan2(-across, down), 2.0)
+        apart, hill = _hill(reach, math.atan2(-across, down), length)
         bend = (apart * apart - 1) * hill
         kernels.append(bend - hill * bend.sum() / hill.sum())
     return _of_weight_one(kernels)
