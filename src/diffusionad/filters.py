@@ -3,8 +3,8 @@
 First and second derivatives of Gaussians in several directions at several scales, as in the filter banks of texture
 analysis (Leung and Malik 2001; Varma and Zisserman 2005): magnitude of the slope, bright lines and dark lines apart,
 each as the logarithm of its mean over a neighbourhood. Coarser scales come from a pyramid, so they cost little. There
-lines are averaged along themselves first, much further than in those banks: the grain of a surface cancels, a faint
-crack does not. At the finest scale that would cost four times as much as all the rest and gain little.
+lines are averaged along themselves first, much further than in those banks: a crack is followed through its faint
+parts. At the finest scale that would cost three times as much again and gain little.
 """
 
 from __future__ import annotations
