@@ -73,7 +73,7 @@ class FilterBank(nn.Module):
         self.features = 3 * DIRECTIONS * self._levels + channels * len(COLOUR_WIDTHS)
         self.register_buffer("slopes", _slopes(), persistent=False)
         self.register_buffer("bends", _bends(1.0, REACH)[:: len(STEPS) // DIRECTIONS], persistent=False)
-        self.register_buffer("lines", _bends(2.0, LINE_REACH), persistent=False)
+        self.register_buffer("lines", _bends(2.0, LINE_REACH) / 3 ** len(STRIDES), persistent=False)
         self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -114,26 +114,26 @@ def _padded(level: Tensor, reach: int) -> Tensor:
 
 
 def _along(responses: Tensor, reach: int) -> Tensor:
-    """[B, len(STEPS), H + 2 reach, W + 2 reach] -> [B, len(STEPS), H, W]: the mean along each one's own line."""
+    """[B, len(STEPS), H + 2 reach, W + 2 reach] -> [B, len(STEPS), H, W]: the sum along each one's own line."""
     found = []
     for number, (across, down) in enumerate(STEPS):
         line = responses[:, number : number + 1]
         for stride in STRIDES:
-            line = _mean_of_three(line, across * stride, down * stride)
+            line = _sum_of_three(line, across * stride, down * stride)
         spare = (reach - abs(across) * sum(STRIDES), reach - down * sum(STRIDES))
         found.append(F.pad(line, (-spare[0], -spare[0], -spare[1], -spare[1])))
     return torch.cat(found, dim=1)
 
 
-def _mean_of_three(maps: Tensor, across: int, down: int) -> Tensor:
-    """The mean of each place and those one step before and after: smaller by two steps."""
+def _sum_of_three(maps: Tensor, across: int, down: int) -> Tensor:
+    """The sum of each place and those one step before and after: smaller by two steps."""
     height, width = maps.shape[-2] - 2 * down, maps.shape[-1] - 2 * abs(across)
     left = max(0, -2 * across)
     before, here, after = (
         maps[..., number * down : number * down + height, left + number * across : left + number * across + width]
         for number in range(3)
     )
-    return (before + here + after) / 3
+    return before + here + after
 
 
 def _slopes() -> Tensor:
