@@ -37,6 +37,9 @@ REACH = 4
 LINE_REACH = 5
 """The same of a line's kernel, whose standard deviations are one pixel across and two along."""
 
+TRACE_REACH = 4
+"""The longest of these, either way."""
+
 STRIDES = (1, 3)
 """Steps between the three responses of which one is made, in turn: 9 responses, 36 pixels or so."""
 
@@ -63,6 +66,7 @@ class FilterBank(nn.Module):
     slopes: Tensor
     bends: Tensor
     lines: Tensor
+    traces: Tensor
     shares: Tensor
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
@@ -73,7 +77,8 @@ class FilterBank(nn.Module):
         self.features = 3 * DIRECTIONS * self._levels + channels * len(COLOUR_WIDTHS)
         self.register_buffer("slopes", _slopes(), persistent=False)
         self.register_buffer("bends", _bends(1.0, REACH)[:: len(STEPS) // DIRECTIONS], persistent=False)
-        self.register_buffer("lines", _bends(2.0, LINE_REACH) / 3 ** len(STRIDES), persistent=False)
+        self.register_buffer("lines", _bends(2.0, LINE_REACH), persistent=False)
+        self.register_buffer("traces", _traces(), persistent=False)
         self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -95,8 +100,9 @@ class FilterBank(nn.Module):
             bends = F.conv2d(_padded(level, REACH), self.bends)
             either, signed = F.avg_pool2d(bends.abs(), cell), F.avg_pool2d(bends, cell)
         else:
-            reach = max(map(max, STEPS)) * sum(STRIDES)
-            bends = _along(F.conv2d(_padded(level, reach + LINE_REACH), self.lines), reach)
+            bends = F.conv2d(_padded(level, TRACE_REACH * sum(STRIDES) + LINE_REACH), self.lines)
+            for stride in STRIDES:
+                bends = F.conv2d(bends, self.traces, dilation=stride, groups=len(STEPS))
             either, signed = (F.conv2d(F.avg_pool2d(it, cell), self.shares) for it in (bends.abs(), bends))
         return torch.cat([slopes, (either - signed) / 2, (either + signed) / 2], dim=1)
 
@@ -111,29 +117,6 @@ def _cell(size: tuple[int, int]) -> int:
 
 def _padded(level: Tensor, reach: int) -> Tensor:
     return F.pad(level, (reach, reach, reach, reach), mode="replicate")
-
-
-def _along(responses: Tensor, reach: int) -> Tensor:
-    """[B, len(STEPS), H + 2 reach, W + 2 reach] -> [B, len(STEPS), H, W]: the sum along each one's own line."""
-    found = []
-    for number, (across, down) in enumerate(STEPS):
-        line = responses[:, number : number + 1]
-        for stride in STRIDES:
-            line = _sum_of_three(line, across * stride, down * stride)
-        spare = (reach - abs(across) * sum(STRIDES), reach - down * sum(STRIDES))
-        found.append(F.pad(line, (-spare[0], -spare[0], -spare[1], -spare[1])))
-    return torch.cat(found, dim=1)
-
-
-def _sum_of_three(maps: Tensor, across: int, down: int) -> Tensor:
-    """The sum of each place and those one step before and after: smaller by two steps."""
-    height, width = maps.shape[-2] - 2 * down, maps.shape[-1] - 2 * abs(across)
-    left = max(0, -2 * across)
-    before, here, after = (
-        maps[..., number * down : number * down + height, left + number * across : left + number * across + width]
-        for number in range(3)
-    )
-    return before + here + after
 
 
 def _slopes() -> Tensor:
@@ -154,6 +137,15 @@ def _bends(length: float, reach: int) -> Tensor:
         bend = (apart * apart - 1) * hill
         kernels.append(bend - hill * bend.sum() / hill.sum())
     return _of_weight_one(kernels)
+
+
+def _traces() -> Tensor:
+    """[len(STEPS), 1, K, K]: the mean of a place and those one step before and after, in each direction."""
+    kernels = torch.zeros(len(STEPS), 1, 2 * TRACE_REACH + 1, 2 * TRACE_REACH + 1)
+    for kernel, (across, down) in zip(kernels, STEPS, strict=True):
+        for steps in (-1, 0, 1):
+            kernel[0, TRACE_REACH + steps * down, TRACE_REACH + steps * across] = 1 / 3
+    return kernels
 
 
 def _shares() -> Tensor:
