@@ -38,7 +38,7 @@ LINE_REACH = 5
 """The same of a line's kernel, whose standard deviations are one pixel across and two along."""
 
 TRACE_REACH = 4
-"""The longest of these, either way."""
+"""Pixels of the longest step, across or down."""
 
 STRIDES = (1, 3)
 """Steps between the three responses of which one is made, in turn: 9 responses, 36 pixels or so."""
@@ -63,8 +63,7 @@ class FilterBank(nn.Module):
         size: (H, W).
     """
 
-    slopes: Tensor
-    bends: Tensor
+    derivatives: Tensor
     lines: Tensor
     traces: Tensor
     shares: Tensor
@@ -75,8 +74,8 @@ class FilterBank(nn.Module):
         self.places = (size[0] // self.cell, size[1] // self.cell)
         self._levels = int(math.log2(self.cell)) + 1
         self.features = 3 * DIRECTIONS * self._levels + channels * len(COLOUR_WIDTHS)
-        self.register_buffer("slopes", _slopes(), persistent=False)
-        self.register_buffer("bends", _bends(1.0, REACH)[:: len(STEPS) // DIRECTIONS], persistent=False)
+        bends = _bends(1.0, REACH)[:: len(STEPS) // DIRECTIONS]
+        self.register_buffer("derivatives", torch.cat([_slopes(), bends]), persistent=False)
         self.register_buffer("lines", _bends(2.0, LINE_REACH), persistent=False)
         self.register_buffer("traces", _traces(), persistent=False)
         self.register_buffer("shares", _shares(), persistent=False)
@@ -94,12 +93,13 @@ class FilterBank(nn.Module):
     def _strength(self, level: Tensor, *, is_finest: bool) -> Tensor:
         """How steep, how bright a line and how dark a line in each direction: cell means [B, 3 x DIRECTIONS, h, w]."""
         cell = level.shape[-2] // self.places[0]
-        slopes = F.avg_pool2d(F.conv2d(_padded(level, REACH), self.slopes).abs(), cell)
         # The mean of what is positive is half of what |b| and b mean together: less work at the size of the picture.
         if is_finest:
-            bends = F.conv2d(_padded(level, REACH), self.bends)
-            either, signed = F.avg_pool2d(bends.abs(), cell), F.avg_pool2d(bends, cell)
+            responses = F.conv2d(_padded(level, REACH), self.derivatives)
+            slopes, either = F.avg_pool2d(responses.abs(), cell).chunk(2, dim=1)
+            _, signed = F.avg_pool2d(responses, cell).chunk(2, dim=1)
         else:
+            slopes = F.avg_pool2d(F.conv2d(_padded(level, REACH), self.derivatives[:DIRECTIONS]).abs(), cell)
             bends = F.conv2d(_padded(level, TRACE_REACH * sum(STRIDES) + LINE_REACH), self.lines)
             for stride in STRIDES:
                 bends = F.conv2d(bends, self.traces, dilation=stride, groups=len(STEPS))
