@@ -11,9 +11,10 @@ import pytest
 
 from diffusionad import Inspector
 from diffusionad.artifact import Artifact
-from diffusionad.backends import OpenVinoBackend
+from diffusionad.backends import OpenVinoBackend, never_compiles_in_bf16, openvino_core
 from diffusionad.bundle import install_bundle, load_bundle
 from diffusionad.cli import main
+from diffusionad.config import resolve
 from diffusionad.data import find_samples
 from diffusionad.deployment import Exported, export_bundle
 from diffusionad.errors import BundleError, ExportError, ResourceError, UsageError
@@ -139,6 +140,28 @@ def test_a_precision_that_the_processor_lacks_is_refused_or_stated(exported: Exp
     with pytest.raises(ResourceError, match="does not compute in bf16") as caught:
         OpenVinoBackend(path, "bf16")
     assert caught.value.code == "runtime.precision"
+
+
+@pytest.mark.parametrize(("taps", "is_refused"), [((1, 15), True), ((1, 13), False), ((19, 1), False)])
+def test_a_filter_that_openvinonever_compiles_in_bf16_in_bf16_is_refused(
+    taps: tuple[int, int], is_refused: bool
+) -> None:
+    from openvino import Model, opset13
+
+    image = opset13.parameter([1, 3, 32, 32], np.float32)
+    kernel = opset13.constant(np.ones((3, 1, 1, *taps), np.float32))
+    filtered = opset13.group_convolution(image, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
+    assert never_compiles_in_bf16(Model([filtered], [image])) is is_refused
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "base"])
+def test_no_network_of_ours_holds_such_a_filter(preset: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from diffusionad.assembly import build_detector
+    from diffusionad.export import to_onnx
+
+    to_onnx(build_detector(resolve(preset)), tmp_path / "network.onnx")
+    assert not never_compiles_in_bf16(openvino_core().read_model(tmp_path / "network.onnx"))
 
 
 def test_a_program_of_torch_is_checked_as_any_export_and_opened_by_others_only(

@@ -18,7 +18,11 @@ from diffusionad.errors import BundleError, ResourceError, UsageError
 from diffusionad.rng import fixed_noise
 from diffusionad.structures import FloatMap, Image
 
-__all__ = ["Backend", "OnnxBackend", "OpenVinoBackend", "openvino_at_home", "openvino_core"]
+__all__ = ["Backend", "OnnxBackend", "OpenVinoBackend", "never_compiles_in_bf16", "openvino_at_home", "openvino_core"]
+
+
+WIDEST = 13
+"""Taps along the rows of a depthwise convolution that OpenVINO compiles in bf16."""
 
 
 class Backend(Protocol):
@@ -111,7 +115,16 @@ class OpenVinoBackend:
             try:
                 # From bytes: a model read from memory cannot reach for other files.
                 weights = path.with_suffix(".bin").read_bytes() if path.suffix == ".xml" else b""
-                compiled = core.compile_model(core.read_model(path.read_bytes(), weights), "CPU", settings)
+                model = core.read_model(path.read_bytes(), weights)
+                if precision == "bf16" and never_compiles_in_bf16(model):
+                    raise ResourceError(
+                        f"{path} holds a filter that OpenVINO never ends compiling in bf16, as files of earlier "
+                        "versions do: take --precision fp32 or int8, or train anew.",
+                        code="runtime.precision",
+                    )
+                compiled = core.compile_model(model, "CPU", settings)
+            except ResourceError:
+                raise
             except Exception as error:  # OpenVINO raises RuntimeError and others of its own
                 raise BundleError(
                     f"{path} cannot be run by OpenVINO {openvino.__version__}: {_first_line(error)}"
@@ -160,6 +173,14 @@ def openvino_core() -> Any:
     """
     with openvino_at_home() as openvino:
         return openvino.Core()
+
+
+def never_compiles_in_bf16(model: Any) -> bool:
+    """Whether there is a depthwise convolution of 14 taps or more along the rows: in bf16, on AVX512-BF16, OpenVINO
+    2026.4 makes code for it without end (13 taps: milliseconds). What `blurring` writes has none.
+    """
+    grouped = (each for each in model.get_ops() if each.get_type_name() == "GroupConvolution")
+    return any(each.input(1).get_partial_shape()[-1].get_length() > WIDEST for each in grouped)
 
 
 def _first_line(error: Exception) -> str:
