@@ -101,7 +101,7 @@ def test_a_new_bundle_takes_the_place_of_the_old(tmp_path: Path) -> None:
 
 def test_the_card_says_what_the_bundle_is(tmp_path: Path) -> None:
     card = (written(tmp_path).folder / "card.md").read_text()
-    for said in ("40 good pictures of screws (m4)", "tiny, 11", "256 x 256", CALIBRATION.sentence()):
+    for said in ("40 good pictures of screws (m4)", "tiny, 11", "128 x 128", CALIBRATION.sentence()):
         assert said in card
     assert "Not calibrated" in (written(tmp_path, None).folder / "card.md").read_text()
 

@@ -154,7 +154,7 @@ def test_a_filter_that_openvinonever_compiles_in_bf16_in_bf16_is_refused(
     assert never_compiles_in_bf16(Model([filtered], [image])) is is_refused
 
 
-@pytest.mark.parametrize("preset", ["tiny", "small", "base"])
+@pytest.mark.parametrize("preset", ["tiny", "small"])
 def test_no_network_of_ours_holds_such_a_filter(preset: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from diffusionad.assembly import build_detector

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionad.blurring import enlarged
 from diffusionad.differences import DIFFERENCES
 from diffusionad.diffusion import Reconstruction, Sampler, Schedule, iterate, one_step, reconstruct
 from diffusionad.diffusion.reconstruct import Prediction
@@ -194,9 +195,7 @@ class Detector(nn.Module):
 
     def _enlarged(self, maps: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C, H, W]."""
-        if self.shrink == 1:
-            return maps
-        return F.interpolate(maps, scale_factor=self.shrink, mode="bilinear", align_corners=False)
+        return maps if self.shrink == 1 else enlarged(maps, self.shrink)
 
     def _at_every_step(self, image: Tensor) -> Reconstruction:
         """[N B, C, H, W]: one step after the other of the averaged kind as one batch; N = 1 for all others."""

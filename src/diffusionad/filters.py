@@ -81,14 +81,14 @@ class FilterBank(nn.Module):
         self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        seen, level = [], image.mean(dim=1, keepdim=True)
-        for number in range(self._levels):
-            seen.append(torch.log(blurred(self._strength(level, is_finest=number == 0), 1.0) + FAINT))
-            if number + 1 < self._levels:
-                level = F.avg_pool2d(blurred(level, 1.0), 2)
+        level = image.mean(dim=1, keepdim=True)
+        strengths = [self._strength(level, is_finest=True)]
+        for _ in range(1, self._levels):
+            level = F.avg_pool2d(blurred(level, 1.0), 2)
+            strengths.append(self._strength(level, is_finest=False))
+        faint = torch.log(blurred(torch.cat(strengths, dim=1), 1.0) + FAINT)
         colours = F.avg_pool2d(image, self.cell)
-        seen.extend(COLOUR * blurred(colours, width) for width in COLOUR_WIDTHS)
-        return torch.cat(seen, dim=1)
+        return torch.cat([faint, *(COLOUR * blurred(colours, width) for width in COLOUR_WIDTHS)], dim=1)
 
     def _strength(self, level: Tensor, *, is_finest: bool) -> Tensor:
         """How steep, how bright a line and how dark a line in each direction: cell means [B, 3 x DIRECTIONS, h, w]."""

@@ -45,8 +45,8 @@ _ADAM: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
-        "data": {"size": (256, 256), "shrink": 2},
-        "denoiser": {"width": 24},
+        "data": {"size": (128, 128)},
+        "denoiser": {"width": 24, "patch": 8},
         "segmenter": {"widths": (16, 24, 32, 48)},
         "training": {"max_seconds": 280.0, "validations": 4},
     },
