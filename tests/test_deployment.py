@@ -143,9 +143,7 @@ def test_a_precision_that_the_processor_lacks_is_refused_or_stated(exported: Exp
 
 
 @pytest.mark.parametrize(("taps", "is_refused"), [((1, 15), True), ((1, 13), False), ((19, 1), False)])
-def test_a_filter_that_openvinonever_compiles_in_bf16_in_bf16_is_refused(
-    taps: tuple[int, int], is_refused: bool
-) -> None:
+def test_a_filter_that_openvino_never_compiles_in_bf16_is_refused(taps: tuple[int, int], is_refused: bool) -> None:
     from openvino import Model, opset13
 
     image = opset13.parameter([1, 3, 32, 32], np.float32)
