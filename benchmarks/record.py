@@ -1,6 +1,7 @@
 """Append one measured row to a results file: python benchmarks/record.py RUN EVALUATION --to results/foundation.csv.
 
-RUN is a training run's folder, EVALUATION what `diffusionad evaluate --out` wrote. Nothing is typed by hand.
+RUN is a training run's folder, EVALUATION what `diffusionad evaluate --out` wrote. Nothing is typed by hand. With
+`--kinds results/kinds.csv` each kind of defect gets a row there too.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def main() -> None:
     arguments.add_argument("run", type=Path)
     arguments.add_argument("evaluation", type=Path)
     arguments.add_argument("--to", type=Path, required=True)
+    arguments.add_argument("--kinds", type=Path)
     given = arguments.parse_args()
     bundle = load_bundle(given.run / "bundle")
     measured = json.loads((given.evaluation / "metrics.json").read_text())
@@ -82,6 +84,15 @@ def main() -> None:
         "paper": "not reported at this budget",
     }
     append(given.to, [{name: row[name] for name in COLUMNS}])
+    if given.kinds and measured["kinds"]:
+        append(given.kinds, [_of_kind(row, kind, figures) for kind, figures in measured["kinds"].items()])
+
+
+def _of_kind(row: Mapping[str, object], kind: str, figures: Mapping[str, float | None]) -> dict[str, object]:
+    """A kind's row: which run, and the figures of that kind's pictures against all good ones."""
+    run = {name: row[name] for name in ("date", "dataset", "seed", "preset", "minutes", "cores", "commit")}
+    rounded = {name: "" if value is None else round(value, 5) for name, value in figures.items()}
+    return {**run, "kind": kind, **rounded}
 
 
 def append(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -1,0 +1,155 @@
+"""What longer training and dearer presets buy: python benchmarks/frontier.py [--to docs/frontier.svg].
+
+From rows that were measured before: `accuracy.csv` for the figures and the minutes, `latency.csv` for the time a
+picture takes. A point is a preset after so many core-minutes (minutes times cores) on all five sets: the mean over the
+sets of the mean over their seeds. Combinations that lack a set are left out. Prints the table; `--to` writes the plot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+FIGURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO", "pixel_ap": "pixel AP"}
+COLOURS = {"image_auroc": "#0072B2", "pixel_auroc": "#56B4E9", "aupro": "#009E73", "pixel_ap": "#D55E00"}
+SETS = 5
+LOWEST = 0.4
+WIDTH, HEIGHT, TOP, BOTTOM = 860, 400, 50, 330
+LEFT, RIGHT = (60, 400), (490, 830)
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One preset after so many core-minutes; `figures` are means over the sets."""
+
+    preset: str
+    core_minutes: int
+    figures: dict[str, float]
+    milliseconds: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        return f"{self.preset}, {self.core_minutes} core-minutes"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--since", default="2026-11-28")
+    arguments.add_argument("--to", type=Path)
+    given = arguments.parse_args()
+    points = frontier(_rows("accuracy.csv", given.since), _rows("latency.csv", given.since))
+    print(f"| preset | core-minutes | {' | '.join(FIGURES.values())} | ms a picture |")
+    print("|---|---|---|---|---|---|---|")
+    for point in points:
+        figures = " | ".join(f"{point.figures[name]:.3f}" for name in FIGURES)
+        taken = ", ".join(f"{value:.1f} ({name})" for name, value in point.milliseconds.items()) or "not measured"
+        print(f"| {point.preset} | {point.core_minutes} | {figures} | {taken} |")
+    if given.to:
+        given.to.write_text(draw(points), encoding="utf-8")
+
+
+def frontier(accuracy: Sequence[Row], latency: Sequence[Row]) -> list[Point]:
+    """The points, by core-minutes; the newest rows of a set and seed count, and of a preset, runtime and precision."""
+    newest: dict[tuple[str, int], dict[tuple[str, str], Row]] = defaultdict(dict)
+    for row in accuracy:
+        newest[row["preset"], round(float(row["minutes"]) * int(row["cores"]))][row["dataset"], row["seed"]] = row
+    times: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in latency:
+        times[row["preset"]][row["runtime"].removesuffix(f" {row['precision']}") + f" {row['precision']}"] = float(
+            row["median_ms"]
+        )
+    points = []
+    for (preset, minutes), rows in newest.items():
+        sets = {dataset for dataset, _ in rows}
+        if len(sets) < SETS:
+            continue
+        figures = {
+            name: mean(mean(float(row[name]) for (mine, _), row in rows.items() if mine == each) for each in sets)
+            for name in FIGURES
+        }
+        points.append(Point(preset, minutes, figures, dict(times[preset])))
+    return sorted(points, key=lambda point: point.core_minutes)
+
+
+def draw(points: Sequence[Point]) -> str:
+    """The plot as SVG text: figures over core-minutes of training, and image AUROC over milliseconds a picture."""
+    longest = max(point.core_minutes for point in points)
+    slowest = max((taken for point in points for taken in point.milliseconds.values()), default=1.0)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+        'font-size="12" fill="#222">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        *_axes(LEFT, longest, "core-minutes of training", "Mean of five sets"),
+        *_axes(RIGHT, slowest, "ms from file to verdict, two cores", "The same at the longest training"),
+    ]
+    for name, title in FIGURES.items():
+        at = [(_across(LEFT, point.core_minutes / longest), _up(point.figures[name])) for point in points]
+        parts.append(
+            f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}" fill="none" stroke="{COLOURS[name]}" '
+            'stroke-width="2"/>'
+        )
+        for (x, y), point in zip(at, points, strict=True):
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[name]}"><title>{point.name}: '
+                f"{title} {point.figures[name]:.3f}</title></circle>"
+            )
+        parts.append(_text(LEFT[1] + 6, at[-1][1] + 4, title, colour=COLOURS[name]))
+    for point in points:
+        x = _across(LEFT, point.core_minutes / longest)
+        parts.append(_text(x, BOTTOM + 32, f"{point.preset}", anchor="middle"))
+    for point in {point.preset: point for point in points}.values():
+        for number, (runtime, taken) in enumerate(sorted(point.milliseconds.items(), key=lambda it: it[1])):
+            x, y = _across(RIGHT, taken / slowest), _up(point.figures["image_auroc"])
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS["image_auroc"]}"><title>{point.preset}, '
+                f"{runtime}: {taken:.1f} ms</title></circle>"
+            )
+            parts.append(_text(x, y + 20 + 14 * number, f"{point.preset}, {runtime}", anchor="middle", small=True))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _axes(span: tuple[int, int], end: float, label: str, title: str) -> list[str]:
+    parts = [
+        _text(span[0], 22, title, bold=True),
+        f'<path d="M{span[0]} {TOP}V{BOTTOM}H{span[1]}" stroke="#222" fill="none"/>',
+        _text((span[0] + span[1]) / 2, BOTTOM + 56, label, anchor="middle"),
+    ]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(_text(_across(span, share), BOTTOM + 16, f"{share * end:.3g}", anchor="middle"))
+        figure = LOWEST + share * (1 - LOWEST)
+        parts.append(_text(span[0] - 8, _up(figure) + 4, f"{figure:.3g}", anchor="end"))
+        parts.append(f'<path d="M{span[0] - 4} {_up(figure):.1f}H{span[0]}" stroke="#222"/>')
+    return parts
+
+
+def _across(span: tuple[int, int], share: float) -> float:
+    return span[0] + share * (span[1] - span[0])
+
+
+def _up(figure: float) -> float:
+    return BOTTOM - (figure - LOWEST) / (1 - LOWEST) * (BOTTOM - TOP)
+
+
+def _text(
+    x: float, y: float, text: str, *, anchor: str = "start", bold: bool = False, small: bool = False, colour: str = ""
+) -> str:
+    style = (' font-weight="bold"' if bold else "") + (' font-size="10"' if small else "")
+    filled = f' fill="{colour}"' if colour else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}{filled}>{text}</text>'
+
+
+def _rows(name: str, since: str) -> list[Row]:
+    with (RESULTS / name).open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["date"] >= since]
+
+
+if __name__ == "__main__":
+    main()
