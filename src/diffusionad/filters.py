@@ -2,7 +2,8 @@
 
 First and second derivatives of Gaussians in several directions at several scales, as in the filter banks of texture
 analysis (Leung and Malik 2001; Varma and Zisserman 2005): magnitude of the slope, bright lines and dark lines apart,
-each as the logarithm of its mean over a neighbourhood. Coarser scales come from a pyramid, so they cost little. There
+each as the logarithm of its mean over a neighbourhood. They are taken of the logarithm of brightness: a crack in a dark
+picture is as strong as in a bright one (Weber's contrast). Coarser scales come from a pyramid, so they cost little. There
 lines are averaged along themselves first, much further than in those banks: a crack is followed through its faint
 parts. At the finest scale that would cost three times as much again and gain little.
 """
@@ -43,8 +44,11 @@ TRACE_REACH = 4
 STRIDES = (1, 3)
 """Steps between the three responses of which one is made, in turn: 9 responses, 36 pixels or so."""
 
-FAINT = 0.01
-"""Added to a response before its logarithm: what is fainter than about one grey level of 256 is nothing."""
+DARK = 0.05
+"""Added to brightness in 0..1 before its logarithm, so that black has one."""
+
+FAINT = 0.02
+"""Added to a response before its logarithm: contrasts of less than about two percent are nothing."""
 
 COLOUR = 4.0
 """Weight of the mean colours beside the logarithms."""
@@ -81,13 +85,13 @@ class FilterBank(nn.Module):
         self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        level = image.mean(dim=1, keepdim=True)
+        level = _logarithm(image.mean(dim=1, keepdim=True))
         strengths = [self._strength(level, is_finest=True)]
         for _ in range(1, self._levels):
             level = F.avg_pool2d(blurred(level, 1.0), 2)
             strengths.append(self._strength(level, is_finest=False))
         faint = torch.log(blurred(torch.cat(strengths, dim=1), 1.0) + FAINT)
-        colours = F.avg_pool2d(image, self.cell)
+        colours = _logarithm(F.avg_pool2d(image, self.cell))
         return torch.cat([faint, *(COLOUR * blurred(colours, width) for width in COLOUR_WIDTHS)], dim=1)
 
     def _strength(self, level: Tensor, *, is_finest: bool) -> Tensor:
@@ -105,6 +109,11 @@ class FilterBank(nn.Module):
                 bends = F.conv2d(bends, self.traces, dilation=stride, groups=len(STEPS))
             either, signed = (F.conv2d(F.avg_pool2d(it, cell), self.shares) for it in (bends.abs(), bends))
         return torch.cat([slopes, (either - signed) / 2, (either + signed) / 2], dim=1)
+
+
+def _logarithm(image: Tensor) -> Tensor:
+    """Of brightness, for an image in [-1, 1]."""
+    return torch.log((image + 1) / 2 + DARK)
 
 
 def _cell(size: tuple[int, int]) -> int:

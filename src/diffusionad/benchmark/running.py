@@ -18,7 +18,7 @@ import numpy as np
 from diffusionad.benchmark.methods import Spec
 from diffusionad.benchmark.scoring import Judged, figures, interval
 from diffusionad.data import find_samples
-from diffusionad.errors import DataError, ResourceError
+from diffusionad.errors import CalibrationError, DataError, ResourceError
 from diffusionad.files import alone_in, write_json
 from diffusionad.fingerprint import processor, usable_processors
 from diffusionad.rng import generator
@@ -190,7 +190,7 @@ def _measure(
     if fault is None:
         try:
             row = _scored(row, folder, samples, held, asked.size, bundle is not None)
-        except (OSError, ValueError, KeyError, DataError) as error:
+        except (OSError, ValueError, KeyError, CalibrationError, DataError) as error:
             fault = str(error)
     if fault is not None:
         row = Row(**{**asdict(row), "status": f"failed: {fault}"[:300]})
