@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from diffusionad.filters import CELLS, DIRECTIONS, FAINT, FilterBank
+from diffusionad.filters import CELLS, COLOUR, DARK, DIRECTIONS, FAINT, FilterBank
 
 SIZE = (64, 64)
 
@@ -55,12 +57,13 @@ def test_a_thick_line_is_seen_at_a_coarser_scale_than_a_thin_one() -> None:
     assert thin.argmax() < thick.argmax()
 
 
-def test_light_moves_colours_and_leaves_edges_alone() -> None:
+def test_light_that_is_so_many_times_as_bright_moves_colours_and_leaves_edges_alone() -> None:
     bank = FilterBank(3, SIZE)
-    image = torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0)) * 0.5
-    brighter = bank(image + 0.25)[0] - bank(image)[0]
-    assert brighter[:-9].abs().max() < 1e-3
-    torch.testing.assert_close(brighter[-9:], torch.full_like(brighter[-9:], 1.0), rtol=0, atol=1e-4)
+    light = DARK + 0.4 * torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    dim, bright = (bank(2 * (times * light - DARK) - 1)[0] for times in (1.0, 2.0))
+    assert (bright - dim)[:-9].abs().max() < 1e-3
+    moved = torch.full_like(dim[-9:], COLOUR * math.log(2.0))
+    torch.testing.assert_close((bright - dim)[-9:], moved, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("turn", range(0, 180, 15))
