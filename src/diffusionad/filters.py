@@ -3,9 +3,9 @@
 First and second derivatives of Gaussians in several directions at several scales, as in the filter banks of texture
 analysis (Leung and Malik 2001; Varma and Zisserman 2005): magnitude of the slope, bright lines and dark lines apart,
 each as the logarithm of its mean over a neighbourhood. They are taken of the logarithm of brightness: a crack in a dark
-picture is as strong as in a bright one (Weber's contrast). Coarser scales come from a pyramid, so they cost little. There
-lines are averaged along themselves first, much further than in those banks: a crack is followed through its faint
-parts. At the finest scale that would cost three times as much again and gain little.
+picture is as strong as in a bright one, which is Weber's contrast. Coarser scales come from a pyramid, so they cost
+little. There lines are averaged along themselves first, much further than in those banks: a crack is followed through
+its faint parts. At the finest scale that would cost three times as much again and gain little.
 """
 
 from __future__ import annotations
