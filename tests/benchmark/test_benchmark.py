@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +51,15 @@ class Raises(Knows):
 class Hangs(Knows):
     def fit(self, pictures):
         time.sleep(60)
+
+class Sleeps(Knows):
+    def fit(self, pictures):
+        (self.settings.out / "pid").write_text(str(os.getpid()))
+        time.sleep(60)
+
+class Same(Knows):
+    def predict(self, path):
+        return 0.5, np.zeros((8, 8), np.float32)
 
 class Dies(Knows):
     def fit(self, pictures):
@@ -104,6 +116,7 @@ def test_floors_and_anybodys_method_are_measured_by_the_same_figures(data: Path,
         ("Dies", "it was killed, as the system does when memory runs out"),
         ("Nonsense", "is not finite"),
         ("Holes", "is not finite"),
+        ("Same", "scores are 0.5"),
     ],
 )
 def test_what_goes_wrong_is_a_row_with_its_reason(data: Path, tmp_path: Path, name: str, reason: str) -> None:
@@ -122,6 +135,25 @@ def test_a_benchmark_resumes_and_measures_only_what_is_missing(data: Path, tmp_p
     again = run_benchmark(asked(data, tmp_path, "nearest-32", "zscore-64"), lambda text, passing: told.append(text))
     assert again[0] == first[0]
     assert [text for text in told if "seed" in text] == ["part, zscore-64, seed 0"]
+
+
+def test_no_method_outlives_a_benchmark_that_is_killed(data: Path, tmp_path: Path) -> None:
+    started = [sys.executable, "-m", "diffusionad", "benchmark", str(data), "--out", str(tmp_path)]
+    benchmark = subprocess.Popen([*started, "--methods", "zscore-64", "--method", "odd_methods:Sleeps"])
+
+    def waited_for(done: Callable[[], bool]) -> bool:
+        until = time.monotonic() + 60
+        while not done() and time.monotonic() < until:
+            time.sleep(0.05)
+        return done()
+
+    try:
+        assert waited_for(lambda: any(file.read_text() for file in tmp_path.rglob("pid")))
+    finally:
+        benchmark.kill()
+        benchmark.wait()
+    worker = Path("/proc") / next(tmp_path.rglob("pid")).read_text()
+    assert waited_for(lambda: not worker.exists())
 
 
 def test_two_benchmarks_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:

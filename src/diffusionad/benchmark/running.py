@@ -220,13 +220,18 @@ def _run(asked: Asked, spec: Spec, folder: Path) -> str | None:
     command = [str(python), "-m", "diffusionad.benchmark.worker", str(folder.resolve() / "job.json")]
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         try:
-            ended = subprocess.run(  # noqa: S603  (the interpreter itself, or the one that was given)
-                command, stdout=log, stderr=subprocess.STDOUT, timeout=asked.limit_seconds, check=False
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return f"it took longer than {asked.limit_seconds:.0f} s"
+            process = subprocess.Popen(  # noqa: S603  (the interpreter itself, or the one that was given)
+                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+            )
         except OSError as error:
             raise ResourceError(f"{python} cannot be run: {error.strerror}.") from error
+        with process:
+            try:
+                ended = process.wait(asked.limit_seconds)
+            except subprocess.TimeoutExpired:
+                return f"it took longer than {asked.limit_seconds:.0f} s"
+            finally:
+                process.kill()  # nothing happens where it has ended
     if ended == 0:
         return None
     if ended == -9:

@@ -1,14 +1,17 @@
 """One method on one data set, in a process of its own: python -m diffusionad.benchmark.worker JOB.
 
-JOB is a JSON file; what came of it is written beside it: answers.json, and a map of every picture in maps/.
+JOB is a JSON file; what came of it is written beside it: answers.json, and a map of every picture in maps/. It ends
+when its standard input does, which is when whoever started it is gone.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,5 +73,12 @@ def _at(anomaly_map: FloatMap, size: tuple[int, int]) -> FloatMap:
     return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32)
 
 
+def _end_with_input() -> None:
+    while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+        pass
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_input, daemon=True).start()
     main(Path(sys.argv[1]))
