@@ -6,7 +6,7 @@ tells which edges, lines and colours the picture itself shows, at twice the deta
 are judged by the habit of each place: mean and covariance over good training pictures, and Mahalanobis's distance from
 them. The statistics are PaDiM's (Defard et al. 2021, section 3), of residuals and filters instead of pretrained
 features. Then each witness is put into one unit, how much further it goes than on held-out good pictures, and their
-mean decides, in which the filter bank counts as much as the other two together.
+mean decides, in which the filter bank counts twice as much as the segmenter and the residual little.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LEAST_EXCESS = 0.05
 FLOOR = 1e-4
 """Added to squared distances, so that their logarithm is finite."""
 
-WEIGHTS = (0.25, 0.25, 0.5)
+WEIGHTS = (0.3, 0.1, 0.6)
 """Of segmenter, residual and filter bank in the mean."""
 
 EVEN, SOFT = 4.0, 3.0
