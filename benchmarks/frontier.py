@@ -2,7 +2,8 @@
 
 From rows that were measured before: `accuracy.csv` for the figures and the minutes, `latency.csv` for the time a
 picture takes. A point is a preset after so many core-minutes (minutes times cores) on all five sets: the mean over the
-sets of the mean over their seeds. Combinations that lack a set are left out. Prints the table; `--to` writes the plot.
+sets of the mean over their seeds, of each set's newest commit. Combinations that lack a set are left out. Prints the
+table; `--to` writes the plot.
 """
 
 from __future__ import annotations
@@ -57,10 +58,13 @@ def main() -> None:
 
 
 def frontier(accuracy: Sequence[Row], latency: Sequence[Row]) -> list[Point]:
-    """The points, by core-minutes; the newest rows of a set and seed count, and of a preset, runtime and precision."""
+    """The points, by core-minutes; of a set the rows of its newest commit count, else the newest."""
     newest: dict[tuple[str, int], dict[tuple[str, str], Row]] = defaultdict(dict)
     for row in accuracy:
-        newest[row["preset"], round(float(row["minutes"]) * int(row["cores"]))][row["dataset"], row["seed"]] = row
+        rows = newest[row["preset"], round(float(row["minutes"]) * int(row["cores"]))]
+        for other in [key for key, it in rows.items() if key[0] == row["dataset"] and it["commit"] != row["commit"]]:
+            del rows[other]
+        rows[row["dataset"], row["seed"]] = row
     times: dict[str, dict[str, float]] = defaultdict(dict)
     for row in latency:
         times[row["preset"]][row["runtime"].removesuffix(f" {row['precision']}") + f" {row['precision']}"] = float(
