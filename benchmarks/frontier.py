@@ -47,6 +47,8 @@ def main() -> None:
     arguments.add_argument("--to", type=Path)
     given = arguments.parse_args()
     points = frontier(_rows("accuracy.csv", given.since), _rows("latency.csv", given.since))
+    if not points:
+        raise SystemExit(f"No preset has rows of {SETS} sets since {given.since}: measure more, or say --since.")
     print(f"| preset | core-minutes | {' | '.join(FIGURES.values())} | ms a picture |")
     print("|---|---|---|---|---|---|---|")
     for point in points:
