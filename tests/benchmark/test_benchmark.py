@@ -71,7 +71,7 @@ class Nonsense(Knows):
 
 class Holes(Knows):
     def predict(self, path):
-        return 1.0, np.full((8, 8), np.nan, np.float32)
+        return super().predict(path)[0], np.full((8, 8), np.nan, np.float32)
 """
 
 
