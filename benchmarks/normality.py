@@ -1,8 +1,8 @@
 """What each witness of the map is worth: python benchmarks/normality.py RUN DATA --to results/normality.csv.
 
-RUN is a training run's folder, DATA the data set it was trained on. Five maps of the same test pictures: the
-segmenter's alone (the paper), the residual's distance alone, the filter bank's alone, which is no network at all, the
-two that need networks, and all three (what the bundle does).
+RUN is a training run's folder, DATA the data set it was trained on. Maps of the same test pictures: the segmenter's
+alone (the paper), the distances of residual, filter bank (which is no network at all) and context alone, those that
+need networks together, all without the context, and all (what the bundle does).
 """
 
 from __future__ import annotations
@@ -67,24 +67,23 @@ def mappers(detector: Detector) -> dict[str, Mapper]:
     normality = detector.normality
     if normality is None:
         raise SystemExit("This run has no normality (normality.widths is empty): there is nothing to take apart.")
-    tails = (normality.segmenter_tail, normality.residual_tail, normality.structure_tail)
 
     def heard(*which: int) -> Mapper:
         def odds(image: Tensor) -> Tensor:
-            logits, residual, _ = detector.witness(image)
-            seen = normality.witnesses(logits, residual, image)
-            units = [WEIGHTS[number] * tails[number](seen[number]) for number in which]
-            mean = torch.stack(units).sum(dim=0) / sum(WEIGHTS[number] for number in which)
-            return (mean - EVEN) / SOFT
+            units = normality.units(detector.witness(image)[0], image)
+            mean = torch.stack([WEIGHTS[number] * units[number] for number in which]).sum(dim=0)
+            return (mean / sum(WEIGHTS[number] for number in which) - EVEN) / SOFT
 
         return odds
 
     return {
-        "segmenter alone": lambda image: detector.witness(image)[0],
+        "segmenter alone": lambda image: detector.witness(image)[0].logits,
         "residual alone": heard(1),
         "filter bank alone": heard(2),
-        "segmenter and residual": heard(0, 1),
-        "all three": heard(0, 1, 2),
+        "context alone": heard(3),
+        "all but filter bank": heard(0, 1, 3),
+        "all but context": heard(0, 1, 2),
+        "all": heard(0, 1, 2, 3),
     }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from diffusionad.assembly import TorchBackend, build_detector
 from diffusionad.config import Config, resolve
 from diffusionad.detector import Detector
+from diffusionad.normality import Evidence
 from diffusionad.rng import fixed_noise
 from diffusionad.structures import Picture
 from diffusionad.training import habit
@@ -129,7 +130,7 @@ def test_inference_is_the_reconstruction_at_the_fixed_steps_and_noise(detector: 
     eps_fine, eps_coarse = noise[0].repeat(2, 1, 1, 1), noise[1].repeat(2, 1, 1, 1)
     result = detector.reconstruct(image, fine, coarse, eps_fine, eps_coarse)
     assert torch.equal(reconstruction, result.guided)
-    torch.testing.assert_close(anomaly_map, torch.sigmoid(detector.compare(image, result.guided)[:, 0]))
+    torch.testing.assert_close(anomaly_map, torch.sigmoid(detector.compare(image, result.guided)[0][:, 0]))
 
 
 @torch.inference_mode()
@@ -139,8 +140,9 @@ def test_the_map_is_what_normality_makes_of_logits_fine_residual_and_image() -> 
     fit_normality(detector, pictures(12), pictures(4, seed=1), torch.device("cpu"))
     image = images(2, seed=7)
     result = detector.reconstruct_fixed(image)
-    logits = detector.compare(image, result.guided)[:, 0]
-    odds = detector.normality(logits, image - result.fine.clamp(-1, 1), image)
+    logits = detector.compare(image, result.guided)[0][:, 0]
+    context = detector.compare(image, result.guided)[1]
+    odds = detector.normality(Evidence(logits, image - result.fine.clamp(-1, 1), context), image)
     assert odds.std() > 0.01
     torch.testing.assert_close(detector(image)[1], torch.sigmoid(odds))
 
@@ -150,11 +152,12 @@ def test_shrunk_the_networks_see_means_of_blocks_and_the_map_is_enlarged() -> No
     whole, small = (shaken(build_detector(it)) for it in (tiny(**{"data.shrink": 2}), tiny(**{"data.shrink": 2}).bare))
     image = images(2)
     halved = image.reshape(2, 3, SIZE // 2, 2, SIZE // 2, 2).mean(dim=(3, 5))
-    for one, other in zip(whole.witness(image), small.witness(halved), strict=True):
-        torch.testing.assert_close(one, other)
+    (seen, restored), (wanted, other) = whole.witness(image), small.witness(halved)
+    for one, same in zip((*seen, restored), (*wanted, other), strict=True):
+        torch.testing.assert_close(one, same)
     whole.normality = None
     _, anomaly_map, reconstruction = whole(image)
-    logits = small.witness(halved)[0]
+    logits = small.witness(halved)[0].logits
     assert reconstruction.shape == image.shape
     for row, column in ((0, 0), (SIZE // 2 - 1, SIZE // 2 - 1)):  # corners have nothing to be mixed with
         corner = anomaly_map[:, row * 2 + (row > 0), column * 2 + (column > 0)]
@@ -179,7 +182,7 @@ def test_without_widths_the_segmenter_alone_decides() -> None:
     detector = shaken(build_detector(tiny(**{"normality.widths": ()})))
     fit_normality(detector, pictures(4), pictures(4, seed=1), torch.device("cpu"))
     image = images(2)
-    logits = detector.compare(image, detector.reconstruct_fixed(image).guided)
+    logits = detector.compare(image, detector.reconstruct_fixed(image).guided)[0]
     assert torch.equal(detector(image)[1], torch.sigmoid(logits[:, 0]))
 
 
@@ -199,9 +202,9 @@ def test_the_normality_of_many_pictures_is_that_of_an_even_choice(monkeypatch: p
 def test_the_segmenter_sees_image_reconstruction_and_difference_in_this_order(difference: bool) -> None:
     detector, seen = build_detector(tiny(**{"segmenter.difference": difference})), []
 
-    def spy(shown: Tensor) -> Tensor:
+    def spy(shown: Tensor) -> tuple[Tensor, Tensor]:
         seen.append(shown)
-        return shown[:, :1]
+        return shown[:, :1], shown
 
     detector.segmenter.forward = spy  # type: ignore[method-assign]
     image, reconstruction = images(2), images(2, seed=1)
@@ -220,7 +223,7 @@ def test_the_map_loss_reaches_the_denoiser_through_both_passes() -> None:
     for kept in ("fine", "coarse"):
         detector.zero_grad()
         result = detector.reconstruct(image, torch.tensor([331, 331]), torch.tensor([530, 530]), image, image)
-        (gradient,) = torch.autograd.grad(detector.compare(image, result.guided).sum(), getattr(result, kept))
+        (gradient,) = torch.autograd.grad(detector.compare(image, result.guided)[0].sum(), getattr(result, kept))
         assert gradient.abs().max() > 0
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusionad.normality import BLOCK, EVEN, FLOOR, SOFT, USUAL, Habit, Normality, Tail
+from diffusionad.normality import BLOCK, EVEN, FLOOR, SOFT, USUAL, Evidence, Habit, Normality, Tail
 
 PLACES = (8, 12)
 STIR = 0.05
@@ -74,18 +74,6 @@ def test_what_every_good_picture_shows_is_nearest_to_usual() -> None:
     assert model(habit[None]).max() < model(-habit[None]).median()
 
 
-def test_components_beyond_the_limit_are_left_out() -> None:
-    chance = torch.Generator().manual_seed(0)
-    wide = torch.randn(60, 3, generator=chance)
-    pictures = [torch.einsum("fk,khw->fhw", wide, torch.randn(3, 4, 4, generator=chance)) for _ in range(10)]
-    habit = Habit(60, (4, 4), 0.1)
-    habit.fit(lambda: pictures)
-    assert habit.axes.shape == (40, 60)
-    kept = habit.axes.T @ habit.axes
-    for picture in pictures:  # of the three directions that there are, none is lost
-        torch.testing.assert_close(torch.einsum("fg,ghw->fhw", kept, picture), picture, rtol=0, atol=1e-3)
-
-
 @pytest.mark.parametrize("case", ["constant", "two", "one"])
 def test_poor_pictures_still_give_finite_distances(case: str) -> None:
     training = {"constant": [torch.zeros(6, *PLACES)] * 8, "two": features(2), "one": features(1)}[case]
@@ -116,10 +104,10 @@ def test_the_middle_of_a_picture_is_the_median_of_its_parts() -> None:
     training = features(12)
     habit, other = fitted(training, levelled=True), fitted(training)
     seen = features(1, seed=4)[0][None]
-    apart = torch.einsum("kf,bfhw->bkhw", other.axes, seen) - other.mean
+    apart = seen - other.mean
     middle = np.sort(apart.numpy().reshape(6, -1), axis=1)[:, 8 * 12 // 2 - 1]  # of 96 parts, each of one place
     wanted = apart - torch.from_numpy(middle)[None, :, None, None]
-    torch.testing.assert_close(habit._apart(seen, habit.axes, habit.mean), wanted, rtol=0, atol=1e-4)
+    torch.testing.assert_close(habit._apart(seen, habit.mean), wanted, rtol=0, atol=1e-4)
 
 
 def test_the_order_of_the_pictures_does_not_matter() -> None:
@@ -158,20 +146,25 @@ def test_a_unit_of_pictures_that_never_differ_is_not_nothing() -> None:
 SIZE, SHRINK = (32, 48), 2
 
 
-def whole(*, pooled: bool = False) -> Normality:
-    return Normality(3, SIZE, SHRINK, (1 / 16, 1 / 8), pooled=pooled)
+def whole(*, pooled: bool = False, context: bool = True) -> Normality:
+    return Normality(3, SIZE, SHRINK, (1 / 16, 1 / 8), (5, (4, 6)) if context else None, pooled=pooled)
 
 
-def shown(seed: int, scale: float = 0.1) -> tuple[Tensor, Tensor, Tensor]:
+def shown(seed: int, scale: float = 0.1) -> tuple[Evidence, Tensor]:
     chance = torch.Generator().manual_seed(seed)
     logits = torch.randn(1, 16, 24, generator=chance) - 5
     residual = torch.randn(1, 3, 16, 24, generator=chance) * scale
-    return logits, residual, torch.rand(1, 3, *SIZE, generator=chance) * scale
+    image = torch.rand(1, 3, *SIZE, generator=chance) * scale
+    return Evidence(logits, residual, torch.randn(1, 5, 4, 6, generator=chance) * scale), image
+
+
+def fit(normality: Normality, good: list[tuple[Evidence, Tensor]], held: list[tuple[Evidence, Tensor]]) -> None:
+    normality.fit(lambda: (it[0] for it in good), lambda: (it[1][0] for it in good), iter(held), len(held))
 
 
 def test_before_it_is_fitted_all_places_are_alike() -> None:
-    logits, residual, image = shown(0)
-    odds = whole()(torch.zeros_like(logits), residual, image)
+    evidence, image = shown(0)
+    odds = whole()(evidence._replace(logits=torch.zeros_like(evidence.logits)), image)
     assert torch.equal(odds, odds[0, 0, 0].expand_as(odds))
     assert odds.max() < -EVEN / SOFT
 
@@ -180,17 +173,26 @@ def test_before_it_is_fitted_all_places_are_alike() -> None:
 def test_each_witness_is_heard_and_good_pictures_stay_dark(pooled: bool) -> None:
     good, held = [shown(n) for n in range(24)], [shown(n) for n in range(50, 58)]
     normality = whole(pooled=pooled)
-    normality.fit(lambda: (it[1][0] for it in good), lambda: (it[2][0] for it in good), iter(held), len(held))
+    fit(normality, good, held)
     quiet = torch.sigmoid(normality(*shown(99)))
     assert (quiet < 0.5).float().mean() > USUAL
-    logits, residual, image = shown(99)
-    louder = [logits.clone(), residual.clone(), image.clone()]
-    for values, shrink in zip(louder, (1, 1, SHRINK), strict=True):
-        values[..., 8 * shrink : 11 * shrink, 12 * shrink : 15 * shrink] += 9
-    before = normality(logits, residual, image)
-    for number, witness in enumerate(louder):
-        changed = [logits, residual, image]
-        changed[number] = witness
-        found = normality(*changed) - before
-        assert found[0, 9, 13] > 1
-        assert found[0, 9, 13] > found[0, 2, 2] + 1
+    (evidence, image), scales = shown(99), (1.0, 1.0, 0.25, SHRINK)
+    before = normality(evidence, image)
+    for number, scale in enumerate(scales):
+        changed = [*(part.clone() for part in evidence if part is not None), image.clone()]
+        down, across = (slice(int(first * scale), int(last * scale)) for first, last in ((8, 12), (12, 16)))
+        changed[number][..., down, across] += 9
+        found = normality(Evidence(*changed[:3]), changed[3]) - before
+        assert found[0, 9, 13] > (0.5 if number == 2 else 1)
+        assert found[0, 9, 13] > found[0, 2, 2] + (0.5 if number == 2 else 1)
+
+
+def test_without_a_context_the_others_decide_in_the_same_proportion() -> None:
+    good, held = [shown(n) for n in range(24)], [shown(n) for n in range(50, 58)]
+    with_it, without = whole(), whole(context=False)
+    fit(with_it, good, held)
+    fit(without, [(it[0]._replace(context=None), it[1]) for it in good], held)
+    evidence, image = shown(99)
+    units = with_it.units(evidence, image)
+    others = (0.27 * units[0] + 0.09 * units[1] + 0.54 * units[2]) / 0.9
+    torch.testing.assert_close(SOFT * without(evidence._replace(context=None), image) + EVEN, others)

@@ -33,9 +33,10 @@ def build_detector(config: Config) -> Detector:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
+        restorer, segmenter = _restorer(config), _segmenter(config)
         return Detector(
-            _restorer(config),
-            _segmenter(config),
+            restorer,
+            segmenter,
             Schedule(diffusion.steps, diffusion.beta_start, diffusion.beta_end, diffusion.schedule),
             restoring=Restoring(
                 diffusion.reconstruction,
@@ -52,7 +53,7 @@ def build_detector(config: Config) -> Detector:
             difference_map=config.difference_map,
             top_k=top_k,
             least=least,
-            normality=_normality(config),
+            normality=_normality(config, segmenter),
             shrink=config.data.shrink,
         )
 
@@ -86,9 +87,15 @@ def _segmenter(config: Config) -> Segmenter | None:
     return Segmenter(inputs=config.channels * seen, widths=segmenter.widths, patch=segmenter.patch, norm=segmenter.norm)
 
 
-def _normality(config: Config) -> Normality | None:
+def _normality(config: Config, segmenter: Segmenter | None) -> Normality | None:
     data, widths = config.data, config.normality.widths
-    return Normality(config.channels, data.size, data.shrink, widths, pooled=config.pooled) if widths else None
+    if not widths:
+        return None
+    context = None
+    if segmenter is not None:
+        step = data.shrink * segmenter.coarseness
+        context = (config.segmenter.widths[-1], (data.size[0] // step, data.size[1] // step))
+    return Normality(config.channels, data.size, data.shrink, widths, context, pooled=config.pooled)
 
 
 def _noises(config: Config) -> int:

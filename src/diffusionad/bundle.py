@@ -46,7 +46,7 @@ __all__ = [
     "write_bundle",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
 _ROI = "roi.png"

@@ -14,7 +14,7 @@ from diffusionad.differences import DIFFERENCES
 from diffusionad.diffusion import Reconstruction, Sampler, Schedule, iterate, one_step, reconstruct
 from diffusionad.diffusion.reconstruct import Prediction
 from diffusionad.networks import Autoencoder
-from diffusionad.normality import Normality
+from diffusionad.normality import Evidence, Normality
 
 __all__ = ["Detector", "Restoring"]
 
@@ -46,7 +46,7 @@ class Detector(nn.Module):
     Args:
         denoiser: (x_t, t) -> prediction; an `Autoencoder` maps the image to its reconstruction at once; None: there is
             no reconstruction, the image itself stands in its place.
-        segmenter: what `compare` shows it -> logits [B, 1, H, W]; None: the difference is the map.
+        segmenter: what `compare` shows it -> logits [B, 1, H, W] and coarse features; None: the difference is the map.
         schedule: the noise schedule.
         restoring: how inference restores.
         t_fine, t_coarse: steps of inference; only the norm-guided kind has a coarse one.
@@ -127,20 +127,20 @@ class Detector(nn.Module):
             weight=self.guidance_weight,
         )
 
-    def compare(self, image: Tensor, reconstruction: Tensor) -> Tensor:
-        """Logits [B, 1, H, W] for an image and its reconstruction, [B, C, H, W] each: the segmenter's, or the odds of
-        their difference. Without a denoiser the segmenter sees the image alone.
+    def compare(self, image: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits [B, 1, H, W] for an image and its reconstruction, [B, C, H, W] each: the segmenter's, with its
+        coarsest features, or the odds of their difference. Without a denoiser the segmenter sees the image alone.
         """
         if self.segmenter is None:
             apart = DIFFERENCES[self.difference_map](image, reconstruction)
-            return torch.logit(apart, FLOOR)[:, None]
+            return torch.logit(apart, FLOOR)[:, None], None
         shown = [image]
         if self.denoiser is not None:
             shown.append(reconstruction)
             if self.difference:
                 shown.append((image - reconstruction).abs())
-        logits: Tensor = self.segmenter(torch.cat(shown, dim=1))
-        return logits.to(image.dtype)
+        logits, context = self.segmenter(torch.cat(shown, dim=1))
+        return logits.to(image.dtype), context.to(image.dtype)
 
     def residual(self, image: Tensor, result: Reconstruction) -> Tensor:
         """Image less fine reconstruction, [B, C, H, W]; the guided one also lacks the detail of good parts.
@@ -172,22 +172,24 @@ class Detector(nn.Module):
 
         Paper: Alg. 2; Fig. 3, pipeline
         """
-        odds, residual, reconstruction = self.witness(image)
-        if self.normality is not None:
-            odds = self.normality(odds, residual, image)
+        evidence, reconstruction = self.witness(image)
+        odds = evidence.logits if self.normality is None else self.normality(evidence, image)
         anomaly_map = torch.sigmoid(self._enlarged(odds[:, None])[:, 0])
         highest = anomaly_map.flatten(1).topk(self.top_k, dim=1).values
         score = highest[:, -1] if self.least else highest.mean(dim=1)
         return score, anomaly_map, self._enlarged(reconstruction)
 
-    def witness(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the networks say of an image [B, C, H, W]: logits [B, h, w]; residual, reconstruction [B, C, h, w]."""
+    def witness(self, image: Tensor) -> tuple[Evidence, Tensor]:
+        """What the networks say of an image [B, C, H, W], and its reconstruction [B, C, h, w]."""
         seen = self.seen(image)
         every = self._at_every_step(seen)
         times = len(every.guided) // len(seen)
         result = _mean(every, len(seen))
-        odds = _odds_of_mean(self.compare(seen.repeat(times, 1, 1, 1), every.guided)[:, 0], len(seen))
-        return odds, self.residual(seen, result), result.guided
+        logits, context = self.compare(seen.repeat(times, 1, 1, 1), every.guided)
+        if context is not None and times > 1:
+            context = torch.stack(context.chunk(times)).mean(dim=0)
+        odds = _odds_of_mean(logits[:, 0], len(seen))
+        return Evidence(odds, self.residual(seen, result), context), result.guided
 
     def seen(self, image: Tensor) -> Tensor:
         """The image as the networks see it, [B, C, h, w]: each pixel the mean of `shrink` x `shrink`."""

@@ -1,36 +1,38 @@
 """What good pictures usually show, and how far a picture lies from that: the part of the map that knows no defects.
 
-Three witnesses say how odd each place is. The segmenter has seen planted defects. The residual tells what the
+Four witnesses say how odd each place is. The segmenter has seen planted defects. The residual tells what the
 reconstruction changed; as one is never perfect, edges and print leave a residual on every good part. The filter bank
-tells which edges, lines and colours the picture itself shows, at twice the detail of the networks or more. The last two
-are judged by the habit of each place: mean and covariance over good training pictures, and Mahalanobis's distance from
-them. The statistics are PaDiM's (Defard et al. 2021, section 3), of residuals and filters instead of pretrained
-features. Then each witness is put into one unit, how much further it goes than on held-out good pictures, and their
-mean decides, in which the filter bank counts twice as much as the segmenter and the residual little.
+tells which edges, lines and colours the picture itself shows, at twice the detail of the networks or more. The context,
+the segmenter's coarsest features, tells in what surroundings. The last three are judged by the habit of each place:
+mean and covariance over good training pictures, and Mahalanobis's distance from them. The statistics are PaDiM's
+(Defard et al. 2021, section 3), of what is learned here instead of pretrained features. Then each witness is put into
+one unit, how much further it goes than on held-out good pictures, and their mean decides, in which the filter bank
+counts twice as much as the segmenter and the others little.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffusionad.blurring import blurred
+from diffusionad.blurring import blurred, enlarged
 from diffusionad.filters import FilterBank
 
-__all__ = ["Habit", "Normality", "Tail"]
+__all__ = ["Evidence", "Habit", "Normality", "Tail"]
 
 GRAIN = 0.01
 """Standard deviation added to every residual, on the [-1, 1] scale: about one grey level of 256."""
 
-STIR = 0.1
+STIR = 0.05
 """Standard deviation added to the responses of the filter bank, most of which are logarithms."""
 
-COMPONENTS = 40
-"""Principal components that are kept: what is left of most features is grain."""
+SWAY = 0.1
+"""The same of the context."""
 
 LEVEL = 8
 """Parts a side of which a picture's middle is the median: a defect moves few of them."""
@@ -50,11 +52,25 @@ LEAST_EXCESS = 0.05
 FLOOR = 1e-4
 """Added to squared distances, so that their logarithm is finite."""
 
-WEIGHTS = (0.3, 0.1, 0.6)
-"""Of segmenter, residual and filter bank in the mean."""
+WEIGHTS = (0.27, 0.09, 0.54, 0.1)
+"""Of segmenter, residual, filter bank and context in the mean."""
 
 EVEN, SOFT = 4.0, 3.0
 """Units at which the map is one half, and units that multiply its odds by e: good pictures stay dark."""
+
+
+class Evidence(NamedTuple):
+    """What the networks say of a batch of images.
+
+    Attributes:
+        logits: [B, h, w], the segmenter's, or those of the difference where there is none.
+        residual: [B, C, h, w], what the reconstruction changed.
+        context: [B, F, h', w'], the segmenter's coarsest features; None where there is none.
+    """
+
+    logits: Tensor
+    residual: Tensor
+    context: Tensor | None = None
 
 
 class Habit(nn.Module):
@@ -68,7 +84,6 @@ class Habit(nn.Module):
         levelled: first take from a picture by how much most of it differs: its light and its contrast are its own.
     """
 
-    axes: Tensor
     mean: Tensor
     whitening: Tensor
 
@@ -82,15 +97,14 @@ class Habit(nn.Module):
         levelled: bool = False,
     ) -> None:
         super().__init__()
-        self._stir, kept = stir, min(features, COMPONENTS)
+        self._stir = stir
         self._blocks = (1, 1) if pooled else (_blocks(places[0]), _blocks(places[1]))
         self._pooled, self._levelled = pooled, levelled
-        self.register_buffer("axes", torch.zeros(kept, features))
-        self.register_buffer("mean", torch.zeros(kept, *((1, 1) if pooled else places)))
-        self.register_buffer("whitening", torch.zeros(self._blocks[0] * self._blocks[1], kept, kept))
+        self.register_buffer("mean", torch.zeros(features, *((1, 1) if pooled else places)))
+        self.register_buffer("whitening", torch.zeros(self._blocks[0] * self._blocks[1], features, features))
 
     def forward(self, features: Tensor) -> Tensor:
-        whitened = self.whitening @ self._in_blocks(self._apart(features, self.axes, self.mean))
+        whitened = self.whitening @ self._in_blocks(self._apart(features, self.mean))
         return self._in_place(0.5 * torch.log(whitened.square().mean(dim=1) + FLOOR), features.shape)
 
     @torch.no_grad()
@@ -99,39 +113,28 @@ class Habit(nn.Module):
 
         The covariance of a block is drawn towards that of the whole picture, the more the fewer pictures there are.
         """
-        count, kept = 0, len(self.axes)
-        total = products = torch.zeros((), dtype=torch.float64)
+        count, total = 0, torch.zeros((), dtype=torch.float64)
         for picture in pictures():
-            features = picture.double()
-            flat = features.flatten(1)
-            count, total = count + 1, total + self._gathered(features)
-            products = products + flat @ flat.T / flat.shape[1]
+            count, total = count + 1, total + self._gathered(picture.double())
         mean = total / count
-        centre = mean.mean(dim=(1, 2))
-        spread = products / count - centre[:, None] * centre[None]
-        axes = torch.eye(kept).to(spread)
-        if kept < len(spread):
-            axes = torch.linalg.eigh(spread).eigenvectors[:, -kept:].T
-        mean = torch.einsum("kf,fhw->khw", axes, mean)
         within = torch.zeros((), dtype=torch.float64)
         for picture in pictures():
-            here = self._in_blocks(self._apart(picture.double()[None], axes, mean))
+            here = self._in_blocks(self._apart(picture.double()[None], mean))
             within = within + here @ here.transpose(1, 2) / here.shape[2] / count
-        share = kept / (kept + count)
-        noise = self._stir**2 * torch.eye(kept).to(within)
+        share = len(mean) / (len(mean) + count)
+        noise = self._stir**2 * torch.eye(len(mean)).to(within)
         covariance = torch.lerp(within, within.mean(dim=0).expand_as(within), share) + noise
         # C = L L^T, whitening L^-1: |L^-1 d|^2 = d^T C^-1 d
         lower = torch.linalg.cholesky(covariance)
-        one = torch.eye(kept).to(lower).expand_as(lower)
-        self.axes.copy_(axes)
+        one = torch.eye(len(mean)).to(lower).expand_as(lower)
         self.mean.copy_(mean)
         self.whitening.copy_(torch.linalg.solve_triangular(lower, one, upper=False))
 
-    def _apart(self, features: Tensor, axes: Tensor, mean: Tensor) -> Tensor:
-        """[B, F, h, w] -> [B, components, h, w], less what is usual at each place and, where levelled, the middle of
-        what then is left of each picture: the median of its means over `LEVEL` x `LEVEL` parts.
+    def _apart(self, features: Tensor, mean: Tensor) -> Tensor:
+        """[B, F, h, w] less what is usual at each place and, where levelled, the middle of what then is left of each
+        picture: the median of its means over `LEVEL` x `LEVEL` parts.
         """
-        apart = F.conv2d(features, axes[:, :, None, None]) - mean
+        apart = features - mean
         if not self._levelled:
             return apart
         parts = F.avg_pool2d(apart, (apart.shape[-2] // LEVEL, apart.shape[-1] // LEVEL)).flatten(2)
@@ -184,21 +187,28 @@ class Tail(nn.Module):
 
 
 class Normality(nn.Module):
-    """logits [B, h, w], residual [B, C, h, w], image [B, C, H, W] -> log odds [B, h, w].
+    """Evidence and image [B, C, H, W], which has all its detail -> log odds [B, h, w].
 
-    The logits are the segmenter's, or those of the difference where there is none. The image has all its detail. Until
-    it is fitted the odds are the same everywhere.
+    Until it is fitted the odds are the same everywhere.
 
     Args:
         channels: C.
         size: (H, W) of the image.
         shrink: H / h and W / w.
         widths: standard deviations of the residual's blurs, as shares of the shorter side.
+        context: features and places (h', w') of the context; None: there is none.
         pooled: one habit for all places (tiles, textures), instead of one for each.
     """
 
     def __init__(
-        self, channels: int, size: tuple[int, int], shrink: int, widths: Sequence[float], *, pooled: bool = False
+        self,
+        channels: int,
+        size: tuple[int, int],
+        shrink: int,
+        widths: Sequence[float],
+        context: tuple[int, tuple[int, int]] | None = None,
+        *,
+        pooled: bool = False,
     ) -> None:
         super().__init__()
         places = (size[0] // shrink, size[1] // shrink)
@@ -206,51 +216,68 @@ class Normality(nn.Module):
         self.filters = FilterBank(channels, size)
         self.residual = Habit(channels * len(widths), places, GRAIN, pooled=pooled)
         self.structure = Habit(self.filters.features, self.filters.places, STIR, pooled=pooled, levelled=not pooled)
-        self.segmenter_tail, self.residual_tail, self.structure_tail = Tail(), Tail(), Tail()
+        self.context: Habit | None = Habit(*context, SWAY, pooled=pooled) if context else None
+        self.tails = nn.ModuleList(Tail() for _ in WEIGHTS[: 4 if context else 3])
 
-    def forward(self, logits: Tensor, residual: Tensor, image: Tensor) -> Tensor:
-        seen = self.witnesses(logits, residual, image)
-        units = [weight * tail(odd) for weight, tail, odd in zip(WEIGHTS, self._tails, seen, strict=True)]
-        return (torch.stack(units).sum(dim=0) - EVEN) / SOFT
+    def forward(self, evidence: Evidence, image: Tensor) -> Tensor:
+        units = self.units(evidence, image)
+        weights = WEIGHTS[: len(units)]
+        mean = torch.stack([weight * unit for weight, unit in zip(weights, units, strict=True)]).sum(dim=0)
+        return (mean / sum(weights) - EVEN) / SOFT
 
-    def witnesses(self, logits: Tensor, residual: Tensor, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """How odd each place is to the segmenter, by the residual and by the filter bank, [B, h, w] each, no units."""
+    def units(self, evidence: Evidence, image: Tensor) -> list[Tensor]:
+        """How odd each place is to each witness, in the order of `WEIGHTS`, [B, h, w] each, in units."""
+        return [tail(odd) for tail, odd in zip(self.tails, self._witnesses(evidence, image), strict=True)]
+
+    def _witnesses(self, evidence: Evidence, image: Tensor) -> list[Tensor]:
+        """The same without units."""
+        logits, residual, context = evidence
         structure = self.structure(self.filters(image))[:, None]
-        enlarged = F.interpolate(structure, size=logits.shape[-2:], mode="bilinear", align_corners=False)
-        return logits, self.residual(self._blurs(residual)), enlarged[:, 0]
+        structure = F.interpolate(structure, size=logits.shape[-2:], mode="bilinear", align_corners=False)
+        seen = [logits, self.residual(self._blurs(residual)), structure[:, 0]]
+        if self.context is not None and context is not None:
+            times = logits.shape[-1] // context.shape[-1]
+            seen.append(enlarged(self.context(context)[:, None], times)[:, 0])
+        return seen
 
     @torch.no_grad()
     def fit(
         self,
-        residuals: Callable[[], Iterable[Tensor]],
+        training: Callable[[], Iterable[Evidence]],
         images: Callable[[], Iterable[Tensor]],
-        held_out: Iterable[tuple[Tensor, Tensor, Tensor]],
+        held_out: Iterable[tuple[Evidence, Tensor]],
         most: int,
     ) -> None:
         """Learn what is usual from good pictures.
 
-        Memory: the sums of one habit in float64, and `PIXELS` values of each witness, however many pictures there are.
+        Memory: the sums of one habit in float64, `PIXELS` values of each witness, however many pictures there are, and
+        the context of every training picture, about 16 kB each.
 
         Args:
-            residuals: gives [C, h, w] of training pictures; called twice.
+            training: gives the evidence of training pictures, a batch of one each; called twice.
             images: gives [C, H, W] of the same; called twice.
-            held_out: logits [1, h, w], residual [1, C, h, w] and image [1, C, H, W] of other good pictures; they set
-                the units.
+            held_out: evidence and image [1, C, H, W] of other good pictures; they set the units.
             most: how many held-out ones come at most.
         """
-        self.residual.fit(lambda: (self._blurs(residual[None])[0] for residual in residuals()))
-        self.structure.fit(lambda: (self.filters(image[None])[0] for image in images()))
-        kept: list[list[Tensor]] = [[], [], []]
-        for shown in held_out:
-            for values, odd in zip(kept, self.witnesses(*shown), strict=True):
-                values.append(odd.flatten()[:: max(1, most * odd.numel() // PIXELS)])
-        for tail, values in zip(self._tails, kept, strict=True):
-            tail.fit(torch.cat(values))
+        contexts: list[Tensor] = []
 
-    @property
-    def _tails(self) -> tuple[Tail, Tail, Tail]:
-        """In the order of the witnesses."""
-        return self.segmenter_tail, self.residual_tail, self.structure_tail
+        def residuals() -> Iterator[Tensor]:
+            contexts.clear()
+            for evidence in training():
+                if evidence.context is not None:
+                    contexts.append(evidence.context[0])
+                yield self._blurs(evidence.residual)[0]
+
+        self.residual.fit(residuals)
+        self.structure.fit(lambda: (self.filters(image[None])[0] for image in images()))
+        if self.context is not None:
+            self.context.fit(lambda: contexts)
+        kept: list[list[Tensor]] = [[] for _ in self.tails]
+        for shown in held_out:
+            for values, odd in zip(kept, self._witnesses(*shown), strict=True):
+                values.append(odd.flatten()[:: max(1, most * odd.numel() // PIXELS)])
+        for tail, values in zip(self.tails, kept, strict=True):
+            tail.fit(torch.cat(values))
 
     def _blurs(self, residual: Tensor) -> Tensor:
         return torch.cat([blurred(residual, width) for width in self._widths], dim=1)

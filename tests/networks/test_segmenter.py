@@ -17,12 +17,12 @@ def test_one_logit_a_pixel(norm: str, widths: tuple[int, ...], patch: int, size:
     if norm == "group" and any(width % min(8, width) for width in widths):
         widths = tuple(8 * (width // 8) for width in widths)
     segmenter = Segmenter(inputs=6, widths=widths, patch=patch, norm=norm)
-    assert segmenter(torch.randn(2, 6, *size)).shape == (2, 1, *size)
+    assert segmenter(torch.randn(2, 6, *size))[0].shape == (2, 1, *size)
 
 
 def test_every_weight_takes_part() -> None:
     segmenter = Segmenter(inputs=6, widths=(8, 16, 16), patch=2, norm="group")
-    segmenter(torch.randn(2, 6, 32, 32)).square().sum().backward()
+    segmenter(torch.randn(2, 6, 32, 32))[0].square().sum().backward()
     idle = [name for name, weight in segmenter.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 
@@ -35,7 +35,7 @@ def test_the_logit_lies_where_the_picture_differs() -> None:
     changed = features.clone()
     changed[:, :, 9, 22] += 5.0
     with torch.no_grad():
-        moved = (segmenter(changed) - segmenter(features)).abs()[0, 0]
+        moved = (segmenter(changed)[0] - segmenter(features)[0]).abs()[0, 0]
     rows, columns = torch.nonzero(moved, as_tuple=True)
     # three 3 x 3 convolutions over cells of 4 x 4 pixels reach three cells around cell (2, 5)
     assert (int(rows.min()), int(rows.max())) == (0, 23)

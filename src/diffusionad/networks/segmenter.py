@@ -1,4 +1,7 @@
-"""The segmentation U-Net: picture and reconstruction in, one logit a pixel out (METHOD: paper section 3.3)."""
+"""The segmentation U-Net: picture and reconstruction in, one logit a pixel out (METHOD: paper section 3.3).
+
+Its coarsest features come out too: they say in what surroundings each part lies.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ PRIOR = 0.02
 
 
 class Segmenter(nn.Module):
-    """Feature maps [B, inputs, H, W] -> logits [B, 1, H, W].
+    """Feature maps [B, inputs, H, W] -> logits [B, 1, H, W] and the coarsest features [B, widths[-1], h, w], where
+    H / h = W / w = `coarseness`.
 
     Args:
         inputs: channels, 6 for picture and reconstruction.
@@ -36,6 +40,7 @@ class Segmenter(nn.Module):
     def __init__(self, *, inputs: int, widths: Sequence[int], patch: int = 1, norm: Norm = "batch") -> None:
         super().__init__()
         self.patch = patch
+        self.coarseness = patch * 2 ** (len(widths) - 1)
         self.down = nn.ModuleList()
         now = inputs
         for level, width in enumerate(widths):
@@ -50,17 +55,17 @@ class Segmenter(nn.Module):
         self.leave = nn.Conv2d(now, patch**2, 3, padding=1)
         nn.init.constant_(self.leave.bias, -math.log((1 - PRIOR) / PRIOR))  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         kept: list[Tensor] = []
         for level, block in enumerate(self.down):
             features = block(features if level == 0 else F.max_pool2d(features, 2))
             kept.append(features)
-        kept.pop()
+        context = kept.pop()
         for lift, block in zip(self.lift, self.up, strict=True):
             raised = F.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=False)
             features = block(torch.cat([lift(raised), kept.pop()], dim=1))
         logits = self.leave(features)
-        return F.pixel_shuffle(logits, self.patch) if self.patch > 1 else logits
+        return (F.pixel_shuffle(logits, self.patch) if self.patch > 1 else logits), context
 
 
 def _single(inputs: int, outputs: int, norm: Norm, patch: int = 1) -> nn.Sequential:

@@ -25,9 +25,9 @@ def fit_normality(
     if detector.normality is None:
         return
     detector.normality.fit(
-        lambda: (detector.witness(image)[1][0] for image in _images(training, device)),
+        lambda: (detector.witness(image)[0] for image in _images(training, device)),
         lambda: (image[0] for image in _images(training, device)),
-        ((*detector.witness(image)[:2], image) for image in _images(held_out, device)),
+        ((detector.witness(image)[0], image) for image in _images(held_out, device)),
         min(MOST, len(held_out)),
     )
 

@@ -54,7 +54,7 @@ class TrainingStep(nn.Module):
             counted = apart if known is None or not known.any() else apart[known[:, 0]]
             denoising = loss.noise_weight * counted.mean()
         if detector.segmenter is not None:
-            mapped = self._mapped(detector.compare(image, result.guided), true_mask, is_outlined)
+            mapped = self._mapped(detector.compare(image, result.guided)[0], true_mask, is_outlined)
         return denoising, mapped
 
     def _noise_loss(
