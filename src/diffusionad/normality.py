@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -277,7 +277,7 @@ class Normality(nn.Module):
             for values, odd in zip(kept, self._witnesses(*shown), strict=True):
                 values.append(odd.flatten()[:: max(1, most * odd.numel() // PIXELS)])
         for tail, values in zip(self.tails, kept, strict=True):
-            tail.fit(torch.cat(values))
+            cast("Tail", tail).fit(torch.cat(values))
 
     def _blurs(self, residual: Tensor) -> Tensor:
         return torch.cat([blurred(residual, width) for width in self._widths], dim=1)
