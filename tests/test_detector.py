@@ -26,6 +26,7 @@ def tiny(**changed: object) -> Config:
     overrides = {
         "data.size": (SIZE, SIZE),
         "data.shrink": 1,
+        "data.brightness": "linear",
         "denoiser.width": 8,
         "denoiser.multipliers": (1, 2),
         "denoiser.attention_levels": (1,),

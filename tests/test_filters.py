@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusionad.filters import CELLS, COLOUR, DARK, DIRECTIONS, FAINT, FilterBank
+from diffusionad.brightness import DARK
+from diffusionad.filters import CELLS, COLOUR, DIRECTIONS, FAINT, FilterBank
 
 SIZE = (64, 64)
 

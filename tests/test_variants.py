@@ -44,6 +44,7 @@ def tiny(**changed: Any) -> Config:
     overrides = {
         "data.size": (SIZE, SIZE),
         "data.shrink": 1,
+        "data.brightness": "linear",
         "denoiser.width": 8,
         "denoiser.multipliers": (1, 2),
         "denoiser.heads": 2,

@@ -55,6 +55,7 @@ def build_detector(config: Config) -> Detector:
             least=least,
             normality=_normality(config, segmenter),
             shrink=config.data.shrink,
+            logarithmic=config.data.brightness == "logarithmic",
         )
 
 

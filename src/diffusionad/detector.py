@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusionad.blurring import enlarged
+from diffusionad.brightness import linear, logarithmic
 from diffusionad.differences import DIFFERENCES
 from diffusionad.diffusion import Reconstruction, Sampler, Schedule, iterate, one_step, reconstruct
 from diffusionad.diffusion.reconstruct import Prediction
@@ -59,6 +60,7 @@ class Detector(nn.Module):
         least: the least of the `top_k` highest pixels is the score, not their mean.
         normality: what is usual at each place; None: segmenter or difference alone decide (the paper).
         shrink: H / h, how many times smaller the networks see the image than it is.
+        logarithmic: the networks see brightness on a logarithmic scale.
     """
 
     noise: Tensor
@@ -80,6 +82,7 @@ class Detector(nn.Module):
         least: bool = False,
         normality: Normality | None = None,
         shrink: int = 1,
+        logarithmic: bool = False,
     ) -> None:
         super().__init__()
         self.denoiser, self.segmenter, self.schedule = denoiser, segmenter, schedule
@@ -88,7 +91,7 @@ class Detector(nn.Module):
         self.difference, self.difference_map = difference, difference_map
         self.top_k, self.least = top_k, least
         self.normality = normality
-        self.shrink = shrink
+        self.shrink, self.logarithmic = shrink, logarithmic
         self.register_buffer("noise", noise, persistent=False)
 
     @property
@@ -153,12 +156,13 @@ class Detector(nn.Module):
         return image - (result.guided if result.coarse is None else result.fine.clamp(-1, 1))
 
     def disturbed(self, image: Tensor) -> Tensor:
-        """What the denoiser is first shown of an image [B, C, H, W] at inference; else the image itself."""
+        """What the denoiser is first shown of an image [B, C, h, w] at inference, for a look; else the image itself."""
         if not self.diffuses:
             return image
+        seen = self.scaled(image)
         first = self.restoring.averaged[0] if self.restoring.kind == "averaged" else self.t_fine
         steps = torch.full((image.shape[0],), first, device=image.device)
-        return self.schedule.disturb(image, steps, self.noise[0].expand_as(image))
+        return self._unscaled(self.schedule.disturb(seen, steps, self.noise[0].expand_as(seen)))
 
     def reconstruct_fixed(self, image: Tensor) -> Reconstruction:
         """Noise to norm at the steps and the noise of inference: the same image gives the same result.
@@ -177,10 +181,10 @@ class Detector(nn.Module):
         anomaly_map = torch.sigmoid(self._enlarged(odds[:, None])[:, 0])
         highest = anomaly_map.flatten(1).topk(self.top_k, dim=1).values
         score = highest[:, -1] if self.least else highest.mean(dim=1)
-        return score, anomaly_map, self._enlarged(reconstruction)
+        return score, anomaly_map, self._enlarged(self._unscaled(reconstruction))
 
     def witness(self, image: Tensor) -> tuple[Evidence, Tensor]:
-        """What the networks say of an image [B, C, H, W], and its reconstruction [B, C, h, w]."""
+        """What the networks say of an image [B, C, H, W], and its reconstruction [B, C, h, w] as they see it."""
         seen = self.seen(image)
         every = self._at_every_step(seen)
         times = len(every.guided) // len(seen)
@@ -192,8 +196,15 @@ class Detector(nn.Module):
         return Evidence(odds, self.residual(seen, result), context), result.guided
 
     def seen(self, image: Tensor) -> Tensor:
-        """The image as the networks see it, [B, C, h, w]: each pixel the mean of `shrink` x `shrink`."""
-        return image if self.shrink == 1 else F.avg_pool2d(image, self.shrink)
+        """The image as the networks see it, [B, C, h, w]: each pixel the mean of `shrink` x `shrink`, then scaled."""
+        return self.scaled(image if self.shrink == 1 else F.avg_pool2d(image, self.shrink))
+
+    def scaled(self, image: Tensor) -> Tensor:
+        """An image of the networks' size in the brightness in which they see it."""
+        return logarithmic(image) if self.logarithmic else image
+
+    def _unscaled(self, image: Tensor) -> Tensor:
+        return linear(image) if self.logarithmic else image
 
     def _enlarged(self, maps: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C, H, W]."""

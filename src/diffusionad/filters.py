@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusionad.blurring import blurred
+from diffusionad.brightness import logarithm
 
 __all__ = ["CELLS", "FilterBank"]
 
@@ -43,9 +44,6 @@ TRACE_REACH = 4
 
 STRIDES = (1, 3)
 """Steps between the three responses of which one is made, in turn: 9 responses, 36 pixels or so."""
-
-DARK = 0.05
-"""Added to brightness in 0..1 before its logarithm, so that black has one."""
 
 FAINT = 0.02
 """Added to a response before its logarithm: contrasts of less than about two percent are nothing."""
@@ -85,13 +83,13 @@ class FilterBank(nn.Module):
         self.register_buffer("shares", _shares(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        level = _logarithm(image.mean(dim=1, keepdim=True))
+        level = logarithm(image.mean(dim=1, keepdim=True))
         strengths = [self._strength(level, is_finest=True)]
         for _ in range(1, self._levels):
             level = F.avg_pool2d(blurred(level, 1.0), 2)
             strengths.append(self._strength(level, is_finest=False))
         faint = torch.log(blurred(torch.cat(strengths, dim=1), 1.0) + FAINT)
-        colours = _logarithm(F.avg_pool2d(image, self.cell))
+        colours = logarithm(F.avg_pool2d(image, self.cell))
         return torch.cat([faint, *(COLOUR * blurred(colours, width) for width in COLOUR_WIDTHS)], dim=1)
 
     def _strength(self, level: Tensor, *, is_finest: bool) -> Tensor:
@@ -109,11 +107,6 @@ class FilterBank(nn.Module):
                 bends = F.conv2d(bends, self.traces, dilation=stride, groups=len(STEPS))
             either, signed = (F.conv2d(F.avg_pool2d(it, cell), self.shares) for it in (bends.abs(), bends))
         return torch.cat([slopes, (either - signed) / 2, (either + signed) / 2], dim=1)
-
-
-def _logarithm(image: Tensor) -> Tensor:
-    """Of brightness, for an image in [-1, 1]."""
-    return torch.log((image + 1) / 2 + DARK)
 
 
 def _cell(size: tuple[int, int]) -> int:

@@ -52,7 +52,7 @@ LEAST_EXCESS = 0.05
 FLOOR = 1e-4
 """Added to squared distances, so that their logarithm is finite."""
 
-WEIGHTS = (0.27, 0.09, 0.54, 0.1)
+WEIGHTS = (0.28, 0.09, 0.56, 0.07)
 """Of segmenter, residual, filter bank and context in the mean."""
 
 EVEN, SOFT = 4.0, 3.0

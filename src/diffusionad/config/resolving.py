@@ -28,7 +28,7 @@ _PAPER: dict[str, Any] = {
         "groups": 32,
     },
     "segmenter": {"widths": (64, 128, 256, 512, 512, 512), "patch": 1, "norm": "batch", "difference": False},
-    "data": {"size": (256, 256), "shift": 0.0, "light": 0.0},
+    "data": {"size": (256, 256), "brightness": "linear", "shift": 0.0, "light": 0.0},
     "normality": {"widths": ()},
 }
 """Networks and pictures of the paper, both versions."""
