@@ -41,8 +41,8 @@ class DataSettings(_Closed):
     shrink: Annotated[int, Field(ge=1, le=8)] = 1
     """The networks see a picture so many times smaller a side; the filter bank of `normality` sees all of it."""
     brightness: Literal["logarithmic", "linear"] = "logarithmic"
-    """The scale on which the networks see it: logarithmic, where a contrast in the dark is as strong as in the light, or
-    linear (the paper's). The filter bank always sees contrasts."""
+    """The scale on which the networks see it: logarithmic, where contrasts are as strong in the dark as in the light,
+    or linear (the paper's). The filter bank always sees contrasts."""
     fit: Literal["stretch", "pad", "crop", "tile"] = "stretch"
     """How a picture becomes the working size: stretch (the paper's), pad (keeps the aspect), crop (the middle only),
     tile (all of it, in overlapping tiles)."""
