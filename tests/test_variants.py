@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffusionad.assembly import build_detector, build_pairs
+from diffusionad.brightness import logarithmic
 from diffusionad.config import Config, resolve
 from diffusionad.detector import Detector
 from diffusionad.diffusion import steps_down
@@ -198,6 +199,22 @@ def test_v1_counts_every_sample_against_the_noise_that_was_drawn_and_the_journal
     assert noise_loss_of(journal, given) == pytest.approx(each[given["is_normal"]].mean().item(), rel=1e-4)
     half = journal.model_copy(update={"loss": journal.loss.model_copy(update={"noise_weight": 0.5})})
     assert noise_loss_of(half, given) == pytest.approx(0.5 * noise_loss_of(journal, given), rel=1e-6)
+
+
+def test_a_step_on_the_logarithmic_scale_is_one_on_pictures_of_that_scale() -> None:
+    plain = tiny()
+    scaled = plain.model_copy(update={"data": plain.data.model_copy(update={"brightness": "logarithmic"})})
+    given = batch(plain)
+    losses = {
+        name: TrainingStep(shaken(build_detector(settings)).train(), settings.diffusion, settings.loss)(**shown)
+        for name, settings, shown in (
+            ("here", scaled, given),
+            ("there", plain, {**given, **{name: logarithmic(given[name]) for name in ("image", "clean")}}),
+            ("linear", plain, given),
+        )
+    }
+    torch.testing.assert_close(losses["here"], losses["there"])
+    assert abs(losses["here"][0] - losses["linear"][0]) > 1e-4
 
 
 def test_the_rules_of_the_image_score() -> None:
