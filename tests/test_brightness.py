@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from diffusionad.assembly import build_detector
-from diffusionad.brightness import DARK, linear, logarithm, logarithmic
+from diffusionad.brightness import linear, logarithm, logarithmic
 from diffusionad.config import resolve
+from diffusionad.tensors import DARK
+from diffusionad.tensors import logarithmic as without_torch
 
 
 def test_equal_contrasts_are_equal_steps_and_black_and_white_stay() -> None:
@@ -26,6 +28,7 @@ def test_there_is_a_way_back_and_nothing_leaves_the_range() -> None:
     beyond = torch.tensor([-3.0, 3.0])
     assert torch.equal(linear(beyond), torch.tensor([-1.0, 1.0]))
     assert torch.equal(logarithmic(beyond), logarithmic(beyond.clamp(-1, 1)))
+    torch.testing.assert_close(torch.from_numpy(without_torch(image.numpy())), logarithmic(image), rtol=0, atol=1e-5)
 
 
 @torch.inference_mode()

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusionad.brightness import DARK
 from diffusionad.filters import CELLS, COLOUR, DIRECTIONS, FAINT, FilterBank
+from diffusionad.tensors import DARK
 
 SIZE = (64, 64)
 

@@ -201,20 +201,21 @@ def test_v1_counts_every_sample_against_the_noise_that_was_drawn_and_the_journal
     assert noise_loss_of(half, given) == pytest.approx(0.5 * noise_loss_of(journal, given), rel=1e-6)
 
 
-def test_a_step_on_the_logarithmic_scale_is_one_on_pictures_of_that_scale() -> None:
-    plain = tiny()
+def test_batches_on_the_logarithmic_scale_are_planted_on_it_and_their_networks_take_them_as_they_are() -> None:
+    plain = tiny(**{"synthesis.kinds": {"tone": 1.0}, "data.light": 0.0, "data.shift": 0.0})
     scaled = plain.model_copy(update={"data": plain.data.model_copy(update={"brightness": "logarithmic"})})
-    given = batch(plain)
-    losses = {
-        name: TrainingStep(shaken(build_detector(settings)).train(), settings.diffusion, settings.loss)(**shown)
-        for name, settings, shown in (
-            ("here", scaled, given),
-            ("there", plain, {**given, **{name: logarithmic(given[name]) for name in ("image", "clean")}}),
-            ("linear", plain, given),
-        )
-    }
-    torch.testing.assert_close(losses["here"], losses["there"])
-    assert abs(losses["here"][0] - losses["linear"][0]) > 1e-4
+    shown = pictures(4)
+    usual, here = (build_pairs(settings, shown, [None] * 4, (), "pair").batch(0, 4) for settings in (plain, scaled))
+    assert np.array_equal(here.true_mask, usual.true_mask)
+    torch.testing.assert_close(torch.from_numpy(here.clean), logarithmic(torch.from_numpy(usual.clean)))
+    inside = np.broadcast_to(here.true_mask, here.image.shape)
+    assert inside.any()
+    assert np.abs(here.image - logarithmic(torch.from_numpy(usual.image)).numpy())[inside].max() > 0.01
+    assert not build_detector(scaled.bare).logarithmic
+    image = torch.from_numpy(usual.clean)
+    torch.testing.assert_close(
+        build_detector(scaled).eval().seen(image), build_detector(scaled.bare).eval().seen(logarithmic(image))
+    )
 
 
 def test_the_rules_of_the_image_score() -> None:

@@ -155,6 +155,7 @@ def build_pairs(
         draw=_noise_maker(config),
         tile=config.data.size if tiled else None,
         shrink=config.data.shrink,
+        logarithmic=config.data.brightness == "logarithmic",
     )
 
 

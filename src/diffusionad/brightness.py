@@ -9,13 +9,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["DARK", "linear", "logarithm", "logarithmic"]
+from diffusionad.tensors import DARK, SPAN
 
-DARK = 0.05
-"""Added to brightness in 0..1 before its logarithm, so that black has one."""
-
-SPAN = math.log1p(1 / DARK)
-"""From black to white, in logarithms."""
+__all__ = ["linear", "logarithm", "logarithmic"]
 
 
 def logarithm(image: Tensor) -> Tensor:

@@ -156,13 +156,12 @@ class Detector(nn.Module):
         return image - (result.guided if result.coarse is None else result.fine.clamp(-1, 1))
 
     def disturbed(self, image: Tensor) -> Tensor:
-        """What the denoiser is first shown of an image [B, C, h, w] at inference, for a look; else the image itself."""
+        """What the denoiser is first shown of an image as it sees it, [B, C, h, w]; else the image itself."""
         if not self.diffuses:
             return image
-        seen = self.scaled(image)
         first = self.restoring.averaged[0] if self.restoring.kind == "averaged" else self.t_fine
         steps = torch.full((image.shape[0],), first, device=image.device)
-        return self._unscaled(self.schedule.disturb(seen, steps, self.noise[0].expand_as(seen)))
+        return self.schedule.disturb(image, steps, self.noise[0].expand_as(image))
 
     def reconstruct_fixed(self, image: Tensor) -> Reconstruction:
         """Noise to norm at the steps and the noise of inference: the same image gives the same result.
@@ -181,7 +180,7 @@ class Detector(nn.Module):
         anomaly_map = torch.sigmoid(self._enlarged(odds[:, None])[:, 0])
         highest = anomaly_map.flatten(1).topk(self.top_k, dim=1).values
         score = highest[:, -1] if self.least else highest.mean(dim=1)
-        return score, anomaly_map, self._enlarged(self._unscaled(reconstruction))
+        return score, anomaly_map, self._enlarged(linear(reconstruction) if self.logarithmic else reconstruction)
 
     def witness(self, image: Tensor) -> tuple[Evidence, Tensor]:
         """What the networks say of an image [B, C, H, W], and its reconstruction [B, C, h, w] as they see it."""
@@ -197,14 +196,8 @@ class Detector(nn.Module):
 
     def seen(self, image: Tensor) -> Tensor:
         """The image as the networks see it, [B, C, h, w]: each pixel the mean of `shrink` x `shrink`, then scaled."""
-        return self.scaled(image if self.shrink == 1 else F.avg_pool2d(image, self.shrink))
-
-    def scaled(self, image: Tensor) -> Tensor:
-        """An image of the networks' size in the brightness in which they see it."""
-        return logarithmic(image) if self.logarithmic else image
-
-    def _unscaled(self, image: Tensor) -> Tensor:
-        return linear(image) if self.logarithmic else image
+        smaller = image if self.shrink == 1 else F.avg_pool2d(image, self.shrink)
+        return logarithmic(smaller) if self.logarithmic else smaller
 
     def _enlarged(self, maps: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C, H, W]."""

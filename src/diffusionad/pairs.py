@@ -12,6 +12,7 @@ from diffusionad.data import Tiling, cut_mask, cut_tile
 from diffusionad.rng import Draw, Stream, generator, normal
 from diffusionad.structures import BoolMap, Image, Picture
 from diffusionad.synthesis import RealDefect, Synthesizer, paste
+from diffusionad.tensors import logarithmic as on_logarithmic_scale
 from diffusionad.tensors import shrunk, shrunk_mask, to_image
 
 __all__ = ["Batch", "PairMaker"]
@@ -95,6 +96,7 @@ class PairMaker:
         draw: draws the noise.
         tile: (H, W) of what is cut at drawn places; None: pictures are taken whole.
         shrink: samples are so many times smaller a side than what is cut or taken, real defects with them.
+        logarithmic: samples have their brightness on a logarithmic scale, and defects are planted on it.
     """
 
     def __init__(
@@ -115,10 +117,10 @@ class PairMaker:
         draw: Draw = normal,
         tile: tuple[int, int] | None = None,
         shrink: int = 1,
+        logarithmic: bool = False,
     ) -> None:
-        self._shrink = shrink
-        if shrink > 1:
-            real = [RealDefect(shrunk(it.image, shrink), self._smaller(it.true_mask)) for it in real]
+        self._shrink, self._logarithmic = shrink, logarithmic
+        real = [RealDefect(self._seen(it.image), self._smaller(it.true_mask)) for it in real]
         self._real, self._shown_share = real, shown_share if real else 0.0
         self._outlined = [(defect.image, defect.true_mask) for defect in real if defect.true_mask is not None]
         planted = 1 - self._shown_share
@@ -173,9 +175,7 @@ class PairMaker:
         picture, foreground, judged = self._pictures[index], self._foregrounds[index], self._judged[index]
         if self._tile is not None:
             picture, foreground, judged = _cut(rng, picture, foreground, judged, self._tile, TRIES if plants else 1)
-        image = to_image(picture)
-        if self._shrink > 1:
-            image, foreground, judged = shrunk(image, self._shrink), self._smaller(foreground), self._smaller(judged)
+        image, foreground, judged = self._seen(to_image(picture)), self._smaller(foreground), self._smaller(judged)
         clean, foreground = self._vary(rng, image, foreground)
         if not plants:
             return _Drawn(clean, clean, np.zeros(clean.shape[1:], dtype=np.bool_), judged)
@@ -185,8 +185,13 @@ class PairMaker:
         pair = self._synthesizer.plant(rng, clean, foreground, judged)
         return _Drawn(pair.image, clean, pair.true_mask, judged)
 
+    def _seen(self, image: Image) -> Image:
+        """As the networks see it."""
+        smaller = shrunk(image, self._shrink) if self._shrink > 1 else image
+        return on_logarithmic_scale(smaller) if self._logarithmic else smaller
+
     def _smaller(self, mask: BoolMap | None) -> BoolMap | None:
-        return None if mask is None else shrunk_mask(mask, self._shrink)
+        return mask if mask is None or self._shrink == 1 else shrunk_mask(mask, self._shrink)
 
     def _shown(self, rng: np.random.Generator, defect: RealDefect) -> _Drawn:
         image, true_mask = self._vary(rng, defect.image, defect.true_mask)

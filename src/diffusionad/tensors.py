@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusionad.structures import BoolMap, Image, Picture
 
-__all__ = ["shrunk", "shrunk_mask", "to_image", "to_picture"]
+__all__ = ["DARK", "SPAN", "logarithmic", "shrunk", "shrunk_mask", "to_image", "to_picture"]
+
+DARK = 0.05
+"""Added to brightness in 0..1 before its logarithm, so that black has one."""
+
+SPAN = math.log1p(1 / DARK)
+"""From black to white, in logarithms."""
 
 
 def to_image(picture: Picture) -> Image:
@@ -27,6 +35,15 @@ def to_picture(image: Image) -> NDArray[np.uint8]:
     levels += 1
     levels *= np.float32(127.5)
     return np.ascontiguousarray(np.rint(levels, out=levels).astype(np.uint8).transpose(1, 2, 0))
+
+
+def logarithmic(image: Image) -> Image:
+    """An image in [-1, 1] with brightness on a logarithmic scale, in [-1, 1] too; see `brightness.logarithmic`."""
+    scaled = (image + np.float32(1)) * np.float32(0.5 / DARK)
+    np.log1p(scaled, out=scaled)
+    scaled *= np.float32(2 / SPAN)
+    scaled -= 1
+    return scaled
 
 
 def shrunk(image: Image, times: int) -> Image:

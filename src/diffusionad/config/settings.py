@@ -349,6 +349,6 @@ class Config(_Closed):
 
     @property
     def bare(self) -> Config:
-        """The networks alone, at the size at which they see: what is trained before normality is fitted."""
-        data = self.data.model_copy(update={"size": self.network_size, "shrink": 1})
+        """The networks alone, shown what they see: what is trained before normality is fitted."""
+        data = self.data.model_copy(update={"size": self.network_size, "shrink": 1, "brightness": "linear"})
         return self.model_copy(update={"data": data, "normality": NormalitySettings(widths=())})

@@ -48,7 +48,17 @@ ENOUGH = 30
 IN_MEMORY = 0.25
 """Share of the free memory that decoded pictures may take; 16 bits take twice what is reckoned."""
 
-_NO_PIXELS = {"foreground", "validation_share", "calibration_share", "shift", "light", "overlap", "roi", "shrink"}
+_NO_PIXELS = {
+    "foreground",
+    "validation_share",
+    "calibration_share",
+    "shift",
+    "light",
+    "overlap",
+    "roi",
+    "shrink",
+    "brightness",
+}
 """Settings of `data` that do not change a decoded picture; any other one does."""
 
 

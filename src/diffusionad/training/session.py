@@ -165,7 +165,15 @@ class Session:
                 size = self._config.network_size
                 where = None if foreground is None else resize_mask(foreground, size)
                 foregrounds[index] = with_foreground(resize(picture, size), where)
-            write_strip(path, self._candidate, shown, self._fabric.device, foregrounds, self._good.kind)
+            write_strip(
+                path,
+                self._candidate,
+                shown,
+                self._fabric.device,
+                foregrounds,
+                self._good.kind,
+                logarithmic=self._config.data.brightness == "logarithmic",
+            )
 
     def _validate(self) -> None:
         """Score the averaged weights on held-out pictures with planted defects; keep them when they are the best."""

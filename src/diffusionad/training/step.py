@@ -40,7 +40,6 @@ class TrainingStep(nn.Module):
         Paper: Alg. 1
         """
         detector, loss = self.detector, self._loss
-        image, clean = detector.scaled(image), detector.scaled(clean)
         t_fine, t_coarse = (_steps(time[0], self._diffusion.fine_range), _steps(time[1], self._diffusion.coarse_range))
         result = detector.reconstruct(image, t_fine, t_coarse, noise[0], noise[1])
         denoising = mapped = torch.zeros((), device=image.device)

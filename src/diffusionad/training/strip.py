@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from diffusionad.brightness import linear
 from diffusionad.detector import Detector
 from diffusionad.files import write_bytes
 from diffusionad.pairs import Batch
@@ -22,7 +24,14 @@ _TITLES = ("input", "noisy", "reconstruction", "map", "planted")
 
 @torch.no_grad()
 def write_strip(
-    path: Path, detector: Detector, batch: Batch, device: torch.device, foregrounds: Mapping[int, Picture], kind: str
+    path: Path,
+    detector: Detector,
+    batch: Batch,
+    device: torch.device,
+    foregrounds: Mapping[int, Picture],
+    kind: str,
+    *,
+    logarithmic: bool,
 ) -> None:
     """One PNG, a row a sample of the held-out batch.
 
@@ -33,6 +42,7 @@ def write_strip(
         device: where the networks are.
         foregrounds: for each of the batch's `indices`, what `with_foreground` made of it.
         kind: which foreground was chosen.
+        logarithmic: the batch's brightness is on a logarithmic scale; it is shown on the usual one.
 
     Raises:
         ResourceError: the disk is full.
@@ -45,14 +55,17 @@ def write_strip(
         planted = np.repeat(batch.true_mask[index, 0, :, :, None], 3, axis=2)
         shown = [
             to_display(foregrounds[batch.indices[index]]),
-            to_display(to_picture(image)),
-            to_display(to_picture(noisy[0].float().cpu().numpy())),
-            to_display(to_picture(reconstruction[0].float().cpu().numpy())),
+            *(to_display(_picture(it, logarithmic)) for it in (given, noisy, reconstruction)),
             heat(anomaly_map[0].float().cpu().numpy()),
             planted.astype(np.uint8) * np.uint8(255),
         ]
         rows.append(strip(shown, (kind, *_TITLES) if index == 0 else [""] * len(shown)))
     write_bytes(path, encode(sheet(rows), "png"))
+
+
+def _picture(image: Tensor, logarithmic: bool) -> Picture:
+    """Of one image, [1, C, H, W]."""
+    return to_picture((linear(image) if logarithmic else image)[0].float().cpu().numpy())
 
 
 def with_foreground(picture: Picture, foreground: BoolMap | None) -> Picture:
