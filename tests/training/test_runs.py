@@ -108,11 +108,12 @@ def test_a_killed_run_resumes_to_the_same_weights(data: Path, tmp_path: Path) ->
 
 def test_a_finished_run_has_its_normality_fitted(straight: Path) -> None:
     fitted = weights(straight)
-    for habit in ("residual", "structure"):
+    for habit in ("residual", "structure", "context"):
         assert (fitted[f"normality.{habit}.whitening"].diagonal(dim1=1, dim2=2) > 0).all()
         assert fitted[f"normality.{habit}.mean"].abs().max() > 1e-3
-    for witness in ("segmenter", "residual", "structure"):
-        assert fitted[f"normality.{witness}_tail.excess"].isfinite()
+    for witness in range(4):
+        assert fitted[f"normality.tails.{witness}.excess"].isfinite()
+        assert fitted[f"normality.tails.{witness}.excess"] != 1
 
 
 def test_two_processes_train_as_one_does(data: Path, tmp_path: Path) -> None:
