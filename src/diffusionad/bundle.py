@@ -1,6 +1,6 @@
 """The bundle: a folder with a trained model, its settings, its threshold and its card. No code, no pickle.
 
-model.safetensors   averaged weights of both networks, normality of the residual
+model.safetensors   averaged weights of both networks, normality
 model.onnx          one file, the fixed noise inside; image -> pred_score, anomaly_map, reconstruction
 config.json         schema version, package version, resolved settings, what it was trained on
 calibration.json    the threshold and the scores behind it; {} before calibration
