@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ from diffusionad.benchmark.floors import Nearest, ZScore
 from diffusionad.benchmark.methods import Settings
 from diffusionad.benchmark.ours import Ours
 from diffusionad.benchmark.page import write_page
-from diffusionad.benchmark.running import means
+from diffusionad.benchmark.ranking import Place, places
+from diffusionad.benchmark.running import Row, folder_of, means
 from diffusionad.bundle import load_bundle
 from diffusionad.cli import main
 from diffusionad.errors import UsageError
@@ -135,6 +138,68 @@ def test_a_benchmark_resumes_and_measures_only_what_is_missing(data: Path, tmp_p
     again = run_benchmark(asked(data, tmp_path, "nearest-32", "zscore-64"), lambda text, passing: told.append(text))
     assert again[0] == first[0]
     assert [text for text in told if "seed" in text] == ["part, zscore-64, seed 0"]
+
+
+def told(folder: Path, row: Row, good: Sequence[float], defective: Sequence[float]) -> None:
+    """What `row` said of the test pictures, written as a benchmark writes it."""
+    folder_of(folder, row).mkdir(parents=True)
+    truth = [False] * len(good) + [True] * len(defective)
+    kept = {"paths": [], "scores": [*good, *defective], "defective": truth}
+    (folder_of(folder, row) / "scores.json").write_text(json.dumps(kept))
+
+
+def measured(method: str, image_auroc: float | None = 0.5) -> Row:
+    return Row("2026-11-28", "part", method, method, 0, "measured", image_auroc)
+
+
+def test_a_place_is_sure_where_no_draw_of_pictures_changes_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    good, defective = rng.normal(0, 1, 60), rng.normal(1, 1, 60)
+    rows = [measured(name) for name in ("perfect", "coin", "twin", "wrong")]
+    told(tmp_path, rows[0], np.arange(60) / 100, np.arange(60) + 1.0)
+    told(tmp_path, rows[1], good, defective)
+    told(tmp_path, rows[2], rng.normal(0, 1, 60), rng.normal(1, 1, 60))
+    told(tmp_path, rows[3], np.arange(60) + 1.0, np.arange(60) / 100)
+    found = places(rows, tmp_path)
+    assert found["perfect"] == Place(1, 1, 1)
+    assert found["wrong"] == Place(4, 4, 4)
+    assert {found["coin"].place, found["twin"].place} == {2, 3}
+    assert (found["coin"].low, found["coin"].high) == (found["twin"].low, found["twin"].high) == (2, 3)
+
+
+def test_a_method_that_is_better_on_the_very_same_pictures_is_surely_better(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    good, defective = rng.normal(0, 1, 60), rng.normal(1, 1, 60)
+    rows = [measured("less"), measured("more"), measured("same as more")]
+    told(tmp_path, rows[0], good, defective)
+    for row in rows[1:]:
+        told(tmp_path, row, good, defective + 0.2)
+    found = places(rows, tmp_path)
+    assert found == {"less": Place(3, 3, 3), "more": Place(1, 1, 1), "same as more": Place(1, 1, 1)}
+
+
+def test_what_failed_or_is_of_an_older_benchmark_has_no_place(tmp_path: Path) -> None:
+    rows = [measured("failed", None), measured("old"), measured("new")]
+    told(tmp_path, rows[2], [0.0, 1.0], [1.0, 2.0])
+    folder_of(tmp_path, rows[1]).mkdir(parents=True)
+    (folder_of(tmp_path, rows[1]) / "scores.json").write_text('{"paths": [], "scores": [0.0, 1.0]}')
+    assert set(places(rows, tmp_path)) == {"new"}
+    assert places(rows[:2], tmp_path) == {}
+
+
+def test_names_in_a_chart_do_not_cover_each_other(tmp_path: Path) -> None:
+    costs = {"median_ms": 20.0, "p95_ms": 20.0, "fit_seconds": 9.0, "peak_mb": 1.0, "disk_mb": 1.0}
+    rows = [Row("", "part", name, name, 0, "measured", 0.9, **costs) for name in ("first", "second", "third")]
+    for row in rows:
+        told(tmp_path, row, [0.0], [1.0])
+        np.save(folder_of(tmp_path, row) / "small.npy", np.zeros((2, 4, 4), np.float32))
+    write_page(tmp_path / "report.html", rows, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    names = re.findall(r'class="name( far)?" x="([0-9.]+)" y="([0-9.]+)">(\w+)<', page.split("</svg>")[0])
+    assert {name for *_, name in names} == {"first", "second", "third"}
+    for (far, x, y, name), (other_far, other_x, other_y, _) in itertools.combinations(names, 2):
+        is_beside = bool(far) != bool(other_far) and abs(float(x) - float(other_x)) >= 10
+        assert is_beside or abs(float(y) - float(other_y)) >= 11, name
 
 
 def test_no_method_outlives_a_benchmark_that_is_killed(data: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffusionad.benchmark.ranking import places
 from diffusionad.benchmark.running import Row, folder_of, means
 from diffusionad.data import read_picture, resize
 from diffusionad.errors import PictureError
@@ -26,14 +27,21 @@ FIGURES = ("image_auroc", "pixel_auroc", "aupro", "pixel_ap")
 MOST_SHOWN = 12
 """Pictures in the gallery."""
 SIDE = 128
+LETTER, LINE = 6.2, 12.0
+"""Size of a name's letters in a chart, no smaller than they are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Dot:
+    """At (x, y) of the chart; its name stands at (name_x, name_y), ending there if `is_far`."""
+
     x: float
     y: float
     method: str
     told: str
+    name_x: float
+    name_y: float
+    is_far: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ def write_page(path: Path, rows: Sequence[Row], folder: Path) -> None:
         figures=FIGURES,
         sets=list(dict.fromkeys(row.dataset for row in rows)),
         mean=sorted(mean.items(), key=lambda item: -(item[1]["image_auroc"] or -1)),
+        places=places(rows, folder),
         titles={row.method: row.title for row in rows},
         latency=_scatter(whole, "median_ms", "milliseconds a picture"),
         training=_scatter(whole, "learned_seconds", "seconds of training"),
@@ -78,12 +87,12 @@ def write_page(path: Path, rows: Sequence[Row], folder: Path) -> None:
     write_text(path, text)
 
 
-def _scatter(rows: Sequence[Row], name: str, title: str) -> _Scatter | None:
+def _scatter(rows: Sequence[Row], cost: str, title: str) -> _Scatter | None:
     """Mean image AUROC of each method over its rows against the geometric mean of what it costs."""
     points = []
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
-        costs = [max(float(getattr(row, name) or 0), 1e-3) for row in own]
+        costs = [max(float(getattr(row, cost) or 0), 1e-3) for row in own]
         y = float(np.mean([row.image_auroc for row in own if row.image_auroc is not None]))
         points.append((math.exp(float(np.mean(np.log(costs)))), y, method))
     if not points:
@@ -103,8 +112,36 @@ def _scatter(rows: Sequence[Row], name: str, title: str) -> _Scatter | None:
         title,
         [Tick(across(10.0**power), f"{10.0**power:g}") for power in range(low, high + 1)],
         [Tick(up(level), f"{level:.2f}") for level in levels],
-        [_Dot(across(x), up(y), method, f"{method}: image AUROC {y:.3f}, {x:.3g} {title}") for x, y, method in points],
+        _dots([(across(x), up(y), name, f"{name}: image AUROC {y:.3f}, {x:.3g} {title}") for x, y, name in points]),
     )
+
+
+def _dots(points: Sequence[tuple[float, float, str, str]]) -> list[_Dot]:
+    """Points (x, y, method, told) with their names, on the side where each is moved down less until it covers no dot
+    and no name above it.
+    """
+    dots: list[_Dot] = []
+    taken = [(x - LETTER, x + LETTER, y + 4) for x, y, *_ in points]
+    for x, y, method, told in sorted(points, key=lambda point: point[1]):
+        long = LETTER * len(method)
+        sides = [(x + 8, x + 8 + long, False), (x - 8 - long, x - 8, True)]
+        spots = [
+            (_below(begin, end, y + 4, taken), begin, end, is_far)
+            for begin, end, is_far in sides
+            if begin > LEFT and end < RIGHT + LETTER
+        ]
+        low, begin, end, is_far = min(spots or [(y + 4, *sides[0])])
+        taken.append((begin, end, low))
+        dots.append(_Dot(x, y, method, told, end if is_far else begin, low, is_far))
+    return dots
+
+
+def _below(begin: float, end: float, low: float, taken: Sequence[tuple[float, float, float]]) -> float:
+    """`low`, or how far down a name from `begin` to `end` is free of the others."""
+    for other_begin, other_end, other in sorted(taken, key=lambda name: name[2]):
+        if begin < other_end and other_begin < end and abs(low - other) < LINE:
+            low = other + LINE
+    return low
 
 
 def _disagreements(rows: Sequence[Row], folder: Path) -> list[_Shown]:

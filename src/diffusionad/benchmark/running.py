@@ -261,7 +261,12 @@ def _scored(
         **measured,
     }
     rounded = {name: round(it, 5) if isinstance(it, float) else it for name, it in numbers.items()}
-    write_json(folder / "scores.json", {"paths": [str(one.path) for one in test], "scores": answers["scores"][held:]})
+    said = {
+        "paths": [str(one.path) for one in test],
+        "scores": answers["scores"][held:],
+        "defective": [not one.is_good for one in test],
+    }
+    write_json(folder / "scores.json", said)
     np.save(folder / "small.npy", judged.small())
     return Row(**{**asdict(row), **rounded})
 

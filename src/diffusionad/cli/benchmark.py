@@ -61,6 +61,7 @@ def benchmark(
     """
     from diffusionad.benchmark import Asked, parse_methods, run_benchmark
     from diffusionad.benchmark.page import write_page
+    from diffusionad.benchmark.ranking import places
     from diffusionad.benchmark.running import means
 
     screen = Screen(json)
@@ -87,16 +88,25 @@ def benchmark(
         ["data set", "method", "seed", *(name.replace("_", " ") for name in _FIGURES), "95 %", "fit s", "ms", "MB"],
         [_cells(row) for row in rows],
     )
-    mean = dict(means(rows, _FIGURES))
+    mean, place = dict(means(rows, _FIGURES)), places(rows, out / "rows")
     screen.table(
-        ["mean of", *(name.replace("_", " ") for name in _FIGURES)],
-        [[method, *(number(values[name]) for name in _FIGURES)] for method, values in mean.items()],
+        ["mean of", *(name.replace("_", " ") for name in _FIGURES), "place, 95 %"],
+        [
+            [method, *(number(values[name]) for name in _FIGURES), str(place.get(method, "-"))]
+            for method, values in mean.items()
+        ],
     )
     failed = [row for row in rows if row.status.startswith("failed")]
     for row in failed:
         screen.say(f"{row.dataset}, {row.method}, seed {row.seed}: {row.status}")
     screen.say(f"Report: {out / 'report.html'}")
-    screen.result({"rows": [asdict(row) for row in rows], "mean": mean})
+    screen.result(
+        {
+            "rows": [asdict(row) for row in rows],
+            "mean": mean,
+            "places": {method: asdict(one) for method, one in place.items()},
+        }
+    )
     return 3 if failed else 0
 
 
