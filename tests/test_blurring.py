@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from diffusionad.blurring import WIDEST, blurred, enlarged
+from diffusionad.blurring import WIDEST, blurred, enlarged, resized
 
 
 @pytest.mark.parametrize("width", [0.7, 2.0, 3.0])  # the last is wider than what is filtered along the rows
@@ -28,3 +28,11 @@ def test_an_enlargement_is_the_bilinear_one(times: int) -> None:
     maps = torch.randn(2, 3, 7, 10, generator=torch.Generator().manual_seed(times))
     expected = interpolate(maps, scale_factor=times, mode="bilinear", align_corners=False)
     torch.testing.assert_close(enlarged(maps, times), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(7, 10), (21, 80), (16, 11), (5, 6)])
+def test_a_map_of_another_size_is_the_bilinear_one(size: tuple[int, int]) -> None:
+    maps = torch.randn(2, 3, 7, 10, generator=torch.Generator().manual_seed(1))
+    expected = interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(resized(maps, size), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(resized(maps[:, 0], size), expected[:, 0], atol=1e-5, rtol=0)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffusionad.blurring import blurred, enlarged
+from diffusionad.blurring import blurred, resized
 from diffusionad.filters import FilterBank
 
 __all__ = ["Evidence", "Habit", "Normality", "Tail"]
@@ -232,12 +232,10 @@ class Normality(nn.Module):
     def _witnesses(self, evidence: Evidence, image: Tensor) -> list[Tensor]:
         """The same without units."""
         logits, residual, context = evidence
-        structure = self.structure(self.filters(image))[:, None]
-        structure = F.interpolate(structure, size=logits.shape[-2:], mode="bilinear", align_corners=False)
-        seen = [logits, self.residual(self._blurs(residual)), structure[:, 0]]
+        size = (logits.shape[-2], logits.shape[-1])
+        seen = [logits, self.residual(self._blurs(residual)), resized(self.structure(self.filters(image)), size)]
         if self.context is not None and context is not None:
-            times = logits.shape[-1] // context.shape[-1]
-            seen.append(enlarged(self.context(context)[:, None], times)[:, 0])
+            seen.append(resized(self.context(context), size))
         return seen
 
     @torch.no_grad()
