@@ -237,3 +237,9 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 def test_endless_numbers_are_refused_since_no_bundle_could_store_them(setting: str) -> None:
     with pytest.raises(UsageError, match="finite"):
         resolve(settings=[setting])
+
+
+def test_a_number_of_images_takes_the_place_of_a_presets_epochs() -> None:
+    assert resolve("journal").training.epochs == 3000
+    assert resolve("journal", settings=["training.images=16"]).training.epochs is None
+    assert resolve("journal", settings=["training.images=16", "training.epochs=2"]).training.epochs == 2

@@ -119,6 +119,8 @@ def resolve(
         if not separator:
             raise UsageError(f'"{assignment}" is not a setting: write section.key=value, such as training.batch=4.')
         _put(tree, key.strip(), _value(text.strip()))
+        if key.strip() == "training.images":  # takes the place of a preset's epochs, as --images does
+            _put(tree, "training.epochs", None)
     for key, value in (overrides or {}).items():
         _put(tree, key, value)
     try:
