@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from diffusionad.bundle import load_bundle
 from diffusionad.data import read_picture
 from diffusionad.errors import UsageError
 from diffusionad.inspector import Runtime
+from diffusionad.structures import FloatMap
 from diffusionad.structures import Image as FloatImage
 
 
@@ -133,3 +135,39 @@ def test_a_picture_of_another_size_is_judged_at_its_native_size(inspector: Inspe
 def test_an_unknown_runtime_is_refused(trained: Path) -> None:
     with pytest.raises(UsageError, match="onnx, openvino, torch"):
         Inspector.load(trained / "bundle", runtime="cuda")  # type: ignore[arg-type]
+
+
+@pytest.mark.openvino
+def test_pictures_judged_abreast_come_in_order_with_the_scores_they_have_alone(
+    trained: Path, pictures: list[Path]
+) -> None:
+    alone = Inspector.load(trained / "bundle", "openvino")
+    together = list(Inspector.load(trained / "bundle", "openvino", abreast=3).stream(pictures))
+    assert [verdict.path for verdict in together] == [str(path) for path in pictures]
+    assert [verdict.score for verdict in together] == [alone(path).score for path in pictures]
+
+
+class Meeting:
+    """A backend; it counts how many calls are answered at the same time, and each waits a while for `meet` of them."""
+
+    def __init__(self, meet: int) -> None:
+        self._meet, self._here, self._met = meet, 0, threading.Condition()
+        self.most = 0
+
+    def __call__(self, image: FloatImage) -> tuple[FloatMap, FloatImage]:
+        with self._met:
+            self._here += 1
+            self.most = max(self.most, self._here)
+            self._met.notify_all()
+            self._met.wait_for(lambda: self.most >= self._meet, 0.2)
+            self._here -= 1
+        return np.zeros(image.shape[1:], np.float32), image
+
+
+@pytest.mark.parametrize("abreast", [1, 2, 3])
+def test_a_stream_asks_as_many_times_at_once_as_the_backend_takes(
+    trained: Path, pictures: list[Path], abreast: int
+) -> None:
+    backend = Meeting(abreast + 1)  # one more than may come
+    list(Inspector(load_bundle(trained / "bundle"), backend, abreast=abreast).stream(pictures[:6]))
+    assert backend.most == abreast

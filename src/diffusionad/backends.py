@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,18 +92,21 @@ class OnnxBackend:
 class OpenVinoBackend:
     """Runs an ONNX file or an OpenVINO model (XML, weights beside it) with OpenVINO on the CPU.
 
-    OpenVINO chooses bf16 by itself where a processor has it; here the precision is always stated.
+    OpenVINO chooses bf16 by itself where a processor has it; here the precision is always stated. An answer does not
+    depend on how many threads make it.
 
     Args:
         path: the file.
         precision: of the arithmetic; int8: what is quantised in the file, all else in fp32.
+        abreast: calls from different threads that are answered at the same time, by their share of the processors each;
+            further ones wait.
 
     Raises:
         ResourceError: OpenVINO is not installed, or this processor does not compute in that precision.
         BundleError: the file is no model that this OpenVINO can run.
     """
 
-    def __init__(self, path: Path, precision: Precision = "fp32") -> None:
+    def __init__(self, path: Path, precision: Precision = "fp32", abreast: int = 1) -> None:
         with openvino_at_home() as openvino:
             self.runtime = f"openvino {openvino.__version__.partition('-')[0]} {precision}"
             core, hint = openvino_core(), "bf16" if precision == "bf16" else "f32"
@@ -111,7 +115,8 @@ class OpenVinoBackend:
                     "This processor does not compute in bf16 (AVX512-BF16 or AMX): take --precision fp32 or int8.",
                     code="runtime.precision",
                 )
-            settings = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
+            shared: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"} if abreast == 1 else {"NUM_STREAMS": abreast}
+            settings = {"INFERENCE_PRECISION_HINT": hint, **shared}
             try:
                 # From bytes: a model read from memory cannot reach for other files.
                 weights = path.with_suffix(".bin").read_bytes() if path.suffix == ".xml" else b""
@@ -129,13 +134,19 @@ class OpenVinoBackend:
                 raise BundleError(
                     f"{path} cannot be run by OpenVINO {openvino.__version__}: {_first_line(error)}"
                 ) from None
-        self._request = compiled.create_infer_request()
+        self._idle = SimpleQueue[Any]()
+        for _ in range(abreast):
+            self._idle.put(compiled.create_infer_request())
 
     def __call__(self, image: Image) -> tuple[FloatMap, Image]:
-        self._request.infer({"image": image[None]})
-        anomaly_map, reconstruction = (
-            self._request.get_tensor(name).data[0].copy() for name in ("anomaly_map", "reconstruction")
-        )
+        request = self._idle.get()
+        try:
+            request.infer({"image": image[None]})
+            anomaly_map, reconstruction = (
+                request.get_tensor(name).data[0].copy() for name in ("anomaly_map", "reconstruction")
+            )
+        finally:
+            self._idle.put(request)
         return anomaly_map, reconstruction
 
 

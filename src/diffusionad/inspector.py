@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -67,6 +70,7 @@ class Inspector:
         region_filter: which regions count; a picture of which none counts is good. None: all count.
         scale: millimetres a native pixel; None where unknown.
         others: backends with other draws of the noise, which tell the spread of a score.
+        abreast: pictures that the backend answers at the same time, for `stream`.
     """
 
     def __init__(
@@ -77,8 +81,10 @@ class Inspector:
         region_filter: RegionFilter | None = None,
         scale: float | None = None,
         others: Sequence[Backend] = (),
+        abreast: int = 1,
     ) -> None:
         self.bundle = bundle
+        self._abreast = abreast
         self._others = [Inspector(bundle, other) for other in others]
         self.neighbours = Neighbours.read(bundle.neighbours) if bundle.neighbours else None
         self._region_filter = region_filter
@@ -98,6 +104,7 @@ class Inspector:
         region_filter: RegionFilter | None = None,
         scale: float | None = None,
         draws: int = 1,
+        abreast: int = 1,
     ) -> Inspector:
         """Open a bundle. Arguments as of the class.
 
@@ -107,6 +114,10 @@ class Inspector:
         With `draws` above 1 each picture is also judged with that many draws of the noise, to tell the spread of its
         score; it takes as many times as long.
 
+        With `abreast` above 1 OpenVINO judges that many pictures of a `stream` at the same time, each with its share of
+        the processors: more pictures a second, a single one takes longer, the scores stay. ONNX Runtime and torch judge
+        one after the other: with them the last digit of a score depends on how many threads make it.
+
         Raises:
             BundleError: the bundle is damaged, incomplete or too new, or judges otherwise than where it was made.
             UsageError: unknown runtime, or not the one of an exported bundle; draws below 1, or more than 1 of a bundle
@@ -115,11 +126,12 @@ class Inspector:
         """
         bundle = load_bundle(Path(folder))
         chosen = _runtime(bundle, runtime)
-        backend = _backend(bundle, chosen)
+        backend = _backend(bundle, chosen, abreast)
         if draws != 1 and not isinstance(backend, OnnxBackend):
             raise UsageError("Several draws of the noise are made by the runtime onnx only.")
         others = _other_draws(bundle, backend, draws) if isinstance(backend, OnnxBackend) else []
-        inspector = cls(bundle, backend, region_filter=region_filter, scale=scale, others=others)
+        together = abreast if isinstance(backend, OpenVinoBackend) else 1
+        inspector = cls(bundle, backend, region_filter=region_filter, scale=scale, others=others, abreast=together)
         if bundle.artifact is not None:
             inspector.test_itself(bundle.artifact)
         return inspector
@@ -146,33 +158,37 @@ class Inspector:
     ) -> Iterator[Verdict]:
         """Verdicts one after the other, the same as of `__call__`, with the networks always busy.
 
-        While they judge a picture, a second thread takes the sources and reads the next one, and a third makes the
-        verdict of the last one. No verdict waits for a picture still to come. Memory does not grow with their number:
-        three pictures are held.
+        While they judge a picture, or as many as the backend takes abreast, a second thread takes the sources and reads
+        the next one, and another makes the verdict of the last one. No verdict waits for a picture still to come.
+        Memory does not grow with their number: two pictures more than are judged at the same time are held.
         """
-        coming = iter(sources)
+        coming, networks = iter(sources), Semaphore(self._abreast)
 
         def read() -> _Case | None:
             for source in coming:
                 return self._read(source, group)
             return None
 
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as settler:
-            ahead, last = reader.submit(read), None
-            while True:
-                if last is not None and not ahead.done():
-                    yield last.result()
-                    last = None
-                case = ahead.result()
-                if case is None:
-                    break
-                ahead = reader.submit(read)
+        def judge(case: _Case) -> Verdict:
+            with networks:
                 asked = self._asked(case, full_map)
-                if last is not None:
-                    yield last.result()
-                last = settler.submit(self._settled, asked)
-            if last is not None:
-                yield last.result()
+            return self._settled(asked)
+
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self._abreast + 1) as judges:
+            ahead, judged = reader.submit(read), deque[Future[Verdict]]()
+            while True:
+                next_ones: list[Future[Any]] = [ahead, *itertools.islice(judged, 1)]
+                wait(next_ones, return_when=FIRST_COMPLETED)
+                if judged and (judged[0].done() or len(judged) > self._abreast):
+                    yield judged.popleft().result()
+                elif ahead.done():
+                    case = ahead.result()
+                    if case is None:
+                        break
+                    ahead = reader.submit(read)
+                    judged.append(judges.submit(judge, case))
+            for verdict in judged:
+                yield verdict.result()
 
     def _read(self, source: str | Path | Picture, group: str | None) -> _Case:
         """First step to a verdict: what is seen of a picture, or why it cannot be judged."""
@@ -405,12 +421,12 @@ def _runtime(bundle: Bundle, asked: str | None) -> str:
     return exported or asked or "onnx"
 
 
-def _backend(bundle: Bundle, runtime: str) -> Backend:
+def _backend(bundle: Bundle, runtime: str, abreast: int) -> Backend:
     if runtime == "torch":
         return _torch_backend(bundle)
     precision = bundle.artifact.precision if bundle.artifact else "fp32"
     if runtime == "openvino":
-        return OpenVinoBackend(bundle.network, precision)
+        return OpenVinoBackend(bundle.network, precision, abreast)
     return OnnxBackend(bundle.network, precision=precision)
 
 

@@ -16,6 +16,7 @@ from diffusionad.data import Reading, find_pictures, find_samples
 from diffusionad.errors import DataError, UsageError
 from diffusionad.evaluation import Evaluation, MetricsAt
 from diffusionad.evaluation import evaluate as measure
+from diffusionad.fingerprint import usable_processors
 from diffusionad.inspector import Inspector, Runtime
 from diffusionad.prediction import predict as judge
 from diffusionad.region_filter import RegionFilter
@@ -166,6 +167,7 @@ def predict(
         region_filter=None if regions is None else RegionFilter.parse(regions),
         scale=None if scale is None else millimetres(scale),
         draws=draws,
+        abreast=1 if len(paths) == 1 and Path(paths[0]).is_file() else usable_processors(),
     )
     if inspector.threshold is None:
         screen.say("warning: this bundle is not calibrated: it gives scores, no verdicts.")
