@@ -1,4 +1,4 @@
-"""A quick detector first, a better one where it is unsure: python benchmarks/cascade.py DATA FIRST SECOND --to results/cascade.csv.
+"""A quick detector first, a better one where it is unsure: python benchmarks/cascade.py DATA FIRST SECOND --to CSV.
 
 FIRST and SECOND are bundles trained on DATA. A picture that scores lower than half of the good pictures held out from
 FIRST is good by it; one that scores higher than all of them by the whole distance from their middle to its threshold is
