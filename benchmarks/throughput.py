@@ -1,7 +1,8 @@
 """A folder of many pictures through `predict`: python benchmarks/throughput.py DATA BUNDLE --to results/throughput.csv.
 
 The test pictures of DATA are linked into one folder again and again. `predict` runs as a process of its own; its memory
-is read every second. The network alone, on one image in memory, is measured before and after, in this process.
+is read every second. The network alone, on one image in memory and asked as many times at once as `predict` asks, is
+measured before and after, in this process.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from record import append, commit, cpu
 
+from diffusionad.backends import OpenVinoBackend
 from diffusionad.data import find_samples
+from diffusionad.fingerprint import usable_processors
 from diffusionad.inspector import Inspector
+from diffusionad.structures import Image
 from diffusionad.tensors import to_image
 
 
@@ -33,9 +37,11 @@ def main() -> None:
     arguments.add_argument("--to", type=Path, required=True)
     given = arguments.parse_args()
     paths = [sample.path for sample in find_samples(given.data) if sample.split == "test"]
-    inspector = Inspector.load(given.bundle)
+    abreast = usable_processors()
+    inspector = Inspector.load(given.bundle, abreast=abreast)
+    abreast = abreast if isinstance(inspector._backend, OpenVinoBackend) else 1
     image = to_image(inspector.see(paths[0]).picture)
-    before = network_rate(inspector, image)
+    before = network_rate(inspector, image, abreast)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pictures"
         folder.mkdir()
@@ -46,7 +52,7 @@ def main() -> None:
             else:
                 os.link(first, folder / f"{number:06d}{first.suffix}")
         seconds, memory = judged(given.bundle, folder, Path(name) / "out", given.overlays)
-    rate, network = given.pictures / seconds, (before + network_rate(inspector, image)) / 2
+    rate, network = given.pictures / seconds, (before + network_rate(inspector, image, abreast)) / 2
     tenth = max(1, len(memory) // 10)
     row = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -66,13 +72,17 @@ def main() -> None:
     print(row)
 
 
-def network_rate(inspector: Inspector, image: object) -> float:
-    times = []
-    for _ in range(60):
-        begun = time.perf_counter()
-        inspector._backend(image)
-        times.append(time.perf_counter() - begun)
-    return 1 / statistics.median(times[10:])
+def network_rate(inspector: Inspector, image: Image, abreast: int) -> float:
+    """Images a second, as many at the same time as `predict` judges."""
+
+    def run(count: int) -> None:
+        with ThreadPoolExecutor(abreast) as callers:
+            list(callers.map(lambda _: inspector._backend(image), range(count)))
+
+    run(10)
+    begun = time.perf_counter()
+    run(100)
+    return 100 / (time.perf_counter() - begun)
 
 
 def judged(bundle: Path, folder: Path, out: Path, overlays: bool) -> tuple[float, list[float]]:
