@@ -2,29 +2,27 @@
 
 From rows that were measured before: `accuracy.csv` for the figures and the minutes, `latency.csv` for the time a
 picture takes. A point is a preset after so many core-minutes (minutes times cores) on all five sets: the mean over the
-sets of the mean over their seeds, of each set's newest commit. Combinations that lack a set are left out. Prints the
-table; `--to` writes the plot.
+sets of the mean over their seeds, from the first commit of the method as it is on. Combinations that lack a set are
+left out. Prints the table; `--to` writes the plot.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+from pages import SINCE, Row, rows_of
+
 FIGURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO", "pixel_ap": "pixel AP"}
 COLOURS = {"image_auroc": "#0072B2", "pixel_auroc": "#56B4E9", "aupro": "#009E73", "pixel_ap": "#D55E00"}
 SETS = 5
 LOWEST = 0.4
 WIDTH, HEIGHT, TOP, BOTTOM = 860, 400, 50, 330
 LEFT, RIGHT = (60, 400), (490, 830)
-
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +41,11 @@ class Point:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--since", default="2026-11-28")
     arguments.add_argument("--to", type=Path)
     given = arguments.parse_args()
-    points = frontier(_rows("accuracy.csv", given.since), _rows("latency.csv", given.since))
+    points = frontier(rows_of("accuracy.csv", SINCE), rows_of("latency.csv"))
     if not points:
-        raise SystemExit(f"No preset has rows of {SETS} sets since {given.since}: measure more, or say --since.")
+        raise SystemExit(f"No preset has rows of {SETS} sets since {SINCE}: measure more.")
     print(f"| preset | core-minutes | {' | '.join(FIGURES.values())} | ms a picture |")
     print("|---|---|---|---|---|---|---|")
     for point in points:
@@ -60,13 +57,11 @@ def main() -> None:
 
 
 def frontier(accuracy: Sequence[Row], latency: Sequence[Row]) -> list[Point]:
-    """The points, by core-minutes; of a set the rows of its newest commit count, else the newest."""
+    """The points, by core-minutes; of a set and seed the newest row counts, of a preset and runtime too."""
     newest: dict[tuple[str, int], dict[tuple[str, str], Row]] = defaultdict(dict)
     for row in accuracy:
-        rows = newest[row["preset"], round(float(row["minutes"]) * int(row["cores"]))]
-        for other in [key for key, it in rows.items() if key[0] == row["dataset"] and it["commit"] != row["commit"]]:
-            del rows[other]
-        rows[row["dataset"], row["seed"]] = row
+        minutes = round(float(row["minutes"]) * int(row["cores"]))
+        newest[row["preset"], minutes][row["dataset"], row["seed"]] = row
     times: dict[str, dict[str, float]] = defaultdict(dict)
     for row in latency:
         times[row["preset"]][row["runtime"].removesuffix(f" {row['precision']}") + f" {row['precision']}"] = float(
@@ -150,11 +145,6 @@ def _text(
     style = (' font-weight="bold"' if bold else "") + (' font-size="10"' if small else "")
     filled = f' fill="{colour}"' if colour else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}{filled}>{text}</text>'
-
-
-def _rows(name: str, since: str) -> list[Row]:
-    with (RESULTS / name).open(encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if row["date"] >= since]
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ failed. What stands between the two marks of the page is replaced.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
 
-ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- rows -->\n", "<!-- end of rows -->"
+from pages import ROOT, Row, rewrite, rows_of
+
 SETS = ("mvtec_bottle", "mpdd_metal_plate", "kolektor_sdd", "magnetic_tile", "aws_cookie")
 FIGURES = ("image_auroc", "pixel_auroc", "aupro", "pixel_ap")
 TITLES = (
@@ -21,16 +19,9 @@ TITLES = (
     *("memory MB", "disk MB"),
 )
 
-Row = dict[str, str]
-
 
 def main() -> None:
-    with (ROOT / "results/benchmark.csv").open(newline="") as stream:
-        rows = newest(list(csv.DictReader(stream)))
-    page = ROOT / "docs/benchmark.md"
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    page.write_text(before + BEGIN + tables(rows) + END + after, encoding="utf-8")
+    rewrite(ROOT / "docs/benchmark.md", tables(newest(rows_of("benchmark.csv"))))
 
 
 def newest(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
