@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def measure(config: Config, good: list[Path], runs: int) -> Row:
-    pictures = [resize(read_picture(path), config.network_size) for path in good]
+    pictures = [resize(read_picture(path), config.data.size) for path in good]
     pairs = build_pairs(config, pictures, [None] * len(pictures), (), "pair")
     batch = config.training.batch
     chosen = open_fabric("cpu", 1, 1, config.training)
