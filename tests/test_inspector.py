@@ -171,3 +171,8 @@ def test_a_stream_asks_as_many_times_at_once_as_the_backend_takes(
     backend = Meeting(abreast + 1)  # one more than may come
     list(Inspector(load_bundle(trained / "bundle"), backend, abreast=abreast).stream(pictures[:6]))
     assert backend.most == abreast
+
+
+def test_fewer_than_one_at_the_same_time_is_refused(trained: Path) -> None:
+    with pytest.raises(UsageError, match="not 0"):
+        Inspector.load(trained / "bundle", abreast=0)

@@ -120,12 +120,14 @@ class Inspector:
 
         Raises:
             BundleError: the bundle is damaged, incomplete or too new, or judges otherwise than where it was made.
-            UsageError: unknown runtime, or not the one of an exported bundle; draws below 1, or more than 1 of a bundle
-                or runtime that cannot.
+            UsageError: unknown runtime, or not the one of an exported bundle; draws or abreast below 1, or draws above
+                it of a bundle or runtime that cannot.
             ResourceError: the runtime is not installed, or this processor lacks the precision.
         """
         bundle = load_bundle(Path(folder))
         chosen = _runtime(bundle, runtime)
+        if abreast < 1:
+            raise UsageError(f"One picture or more is judged at the same time, not {abreast}.")
         backend = _backend(bundle, chosen, abreast)
         if draws != 1 and not isinstance(backend, OnnxBackend):
             raise UsageError("Several draws of the noise are made by the runtime onnx only.")
