@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from diffusionad import Inspector
-from diffusionad.artifact import Artifact
-from diffusionad.backends import OpenVinoBackend, never_compiles_in_bf16, openvino_core
+from diffusionad.artifact import Artifact, Target
+from diffusionad.backends import OnnxBackend, OpenVinoBackend, never_compiles_in_bf16, openvino_core
 from diffusionad.bundle import install_bundle, load_bundle
 from diffusionad.cli import main
 from diffusionad.config import resolve
@@ -180,6 +180,30 @@ def test_a_program_of_torch_is_checked_as_any_export_and_opened_by_others_only(
     with pytest.raises(UsageError, match="not opened here") as caught:
         Inspector.load(made.bundle.folder)
     assert caught.value.code == "bundle.runtime"
+
+
+def test_a_file_for_any_batch_gives_each_image_the_map_it_has_alone(
+    trained: Path, good: list[Sample], tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    made = export_bundle(trained / "bundle", good, tmp_path / "batch", "onnx", "fp32", any_batch=True)
+    assert made.bundle.network.name == "network.onnx"
+    assert made.artifact.parity is not None
+    assert made.artifact.parity.map_difference < 1e-5
+    inspector = Inspector.load(made.bundle.folder)
+    images = np.stack([to_image(inspector.see(sample.path).picture) for sample in good[:3]])
+    alone, origin = OnnxBackend(made.bundle.network), OnnxBackend(trained / "bundle" / "model.onnx")
+    maps, reconstructions = alone._session.run(["anomaly_map", "reconstruction"], {"image": images})
+    for image, found, reconstruction in zip(images, maps, reconstructions, strict=True):
+        np.testing.assert_array_equal(found, alone(image)[0])
+        np.testing.assert_array_equal(reconstruction, alone(image)[1])
+        np.testing.assert_allclose(found, origin(image)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("target", "precision"), [("openvino", "fp32"), ("onnx", "int8")])
+def test_only_onnx_in_fp32_takes_any_batch(trained: Path, good: list[Sample], target: Target, precision: str) -> None:
+    with pytest.raises(UsageError, match="any batch"):
+        export_bundle(trained / "bundle", good, Path("never"), target, precision, any_batch=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("target", "precision"), [("onnx", "bf16"), ("torch-export", "int8"), ("tensorrt", "fp32")])

@@ -78,6 +78,7 @@ def export_bundle(
     precision: Precision,
     *,
     guard: float = GUARD,
+    any_batch: bool = False,
     line: Line = lambda text, passing: None,
 ) -> Exported:
     """Export the bundle in `folder` to the bundle `out`.
@@ -89,6 +90,7 @@ def export_bundle(
         out: folder of the new bundle; what was there is replaced, once all is well.
         target, precision: onnx in fp32 or int8, openvino in fp32, bf16 or int8, torch-export in fp32.
         guard: see `Parity.guard`.
+        any_batch: the file takes any number of images at once; onnx in fp32 only. Here it is always asked for one.
         line: shows progress.
 
     Raises:
@@ -98,11 +100,11 @@ def export_bundle(
         ResourceError: a runtime is missing, the processor lacks the precision, the disk is full.
     """
     bundle = load_bundle(folder)
-    wanted = _check(bundle, target, precision)
+    wanted = _check(bundle, target, precision, any_batch)
     fresh, trained = _sorted(bundle, samples)
     with TemporaryDirectory(prefix="diffusionad-") as name:
         made = Path(name)
-        files = _networks(bundle, made, target, precision, trained, line)
+        files = [_anew(bundle, made)] if any_batch else _networks(bundle, made, target, precision, trained, line)
         reference = Inspector.load(folder, "torch" if find_spec("torch") else "onnx")
         first, unjudged = _readable(reference, fresh)
         height, width = bundle.config.data.size
@@ -123,12 +125,14 @@ def export_bundle(
     return Exported(installed.bundle, artifact, tuple(unjudged))
 
 
-def _check(bundle: Bundle, target: Target, precision: Precision) -> Calibration:
+def _check(bundle: Bundle, target: Target, precision: Precision, any_batch: bool) -> Calibration:
     if precision not in _PRECISIONS.get(target, ()):
         raise UsageError(
             f"There is no export to {target} in {precision}: onnx is fp32 or int8, openvino fp32, bf16 or int8, "
             "torch-export fp32."
         )
+    if any_batch and (target, precision) != ("onnx", "fp32"):
+        raise UsageError(f"A file for any batch is made for onnx in fp32 only, not for {target} in {precision}.")
     if bundle.artifact is not None:
         raise UsageError(f"{bundle.folder} is itself an export (to {bundle.artifact.runtime}): export its origin.")
     if bundle.calibration is None:
@@ -177,11 +181,24 @@ def _program(bundle: Bundle, path: Path) -> Path:
         from diffusionad.assembly import detector_of
         from diffusionad.export import to_program
     except ImportError:
-        raise ResourceError(
-            'torch-export needs torch: pip install "diffusionad[train]".', code="extra.missing"
-        ) from None
+        raise _without_torch("torch-export") from None
     to_program(detector_of(bundle.config, bundle.weights), path)
     return path
+
+
+def _anew(bundle: Bundle, made: Path) -> Path:
+    """The networks once more as ONNX, for any batch."""
+    try:
+        from diffusionad.assembly import detector_of
+        from diffusionad.export import to_onnx
+    except ImportError:
+        raise _without_torch("A file for any batch") from None
+    to_onnx(detector_of(bundle.config, bundle.weights), made / "network.onnx", any_batch=True)
+    return made / "network.onnx"
+
+
+def _without_torch(what: str) -> ResourceError:
+    return ResourceError(f'{what} needs torch: pip install "diffusionad[train]".', code="extra.missing")
 
 
 def _opened(bundle: Bundle) -> Inspector:

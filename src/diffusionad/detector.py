@@ -100,6 +100,11 @@ class Detector(nn.Module):
         return self.denoiser is not None and not isinstance(self.denoiser, Autoencoder)
 
     @property
+    def _steps(self) -> int:
+        """Reconstructions of an image whose maps are averaged."""
+        return len(self.restoring.averaged) if self.diffuses and self.restoring.kind == "averaged" else 1
+
+    @property
     def is_guided(self) -> bool:
         """Whether there are two noise scales, in training too."""
         return self.restoring.kind == "norm-guided"
@@ -168,7 +173,7 @@ class Detector(nn.Module):
 
         Of the averaged kind it is the mean over the steps.
         """
-        return _mean(self._at_every_step(image), len(image))
+        return _mean(self._at_every_step(image), self._steps)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Inference at the fixed steps and the fixed noise.
@@ -185,13 +190,12 @@ class Detector(nn.Module):
     def witness(self, image: Tensor) -> tuple[Evidence, Tensor]:
         """What the networks say of an image [B, C, H, W], and its reconstruction [B, C, h, w] as they see it."""
         seen = self.seen(image)
-        every = self._at_every_step(seen)
-        times = len(every.guided) // len(seen)
-        result = _mean(every, len(seen))
+        every, times = self._at_every_step(seen), self._steps
+        result = _mean(every, times)
         logits, context = self.compare(seen.repeat(times, 1, 1, 1), every.guided)
         if context is not None and times > 1:
             context = torch.stack(context.chunk(times)).mean(dim=0)
-        odds = _odds_of_mean(logits[:, 0], len(seen))
+        odds = _odds_of_mean(logits[:, 0], times)
         return Evidence(odds, self.residual(seen, result), context), result.guided
 
     def seen(self, image: Tensor) -> Tensor:
@@ -205,7 +209,7 @@ class Detector(nn.Module):
 
     def _at_every_step(self, image: Tensor) -> Reconstruction:
         """[N B, C, H, W]: one step after the other of the averaged kind as one batch; N = 1 for all others."""
-        restoring, batch = self.restoring, len(image)
+        restoring, batch = self.restoring, image.shape[0]
         if self.diffuses and restoring.kind == "iterative":
             return iterate(
                 self.denoiser,  # type: ignore[arg-type]  # it diffuses, so it is there
@@ -218,7 +222,7 @@ class Detector(nn.Module):
                 noise=self.noise,
             )
         if self.diffuses and restoring.kind == "averaged":
-            times = len(restoring.averaged)
+            times = self._steps
             steps = torch.tensor(restoring.averaged, device=image.device).repeat_interleave(batch)
             eps = self.noise[:times].repeat_interleave(batch, dim=0)
             return self.reconstruct(image.repeat(times, 1, 1, 1), steps, steps, eps, eps)
@@ -227,17 +231,17 @@ class Detector(nn.Module):
         return self.reconstruct(image, ones * self.t_fine, ones * self.t_coarse, eps_fine, eps_coarse)
 
 
-def _mean(every: Reconstruction, batch: int) -> Reconstruction:
-    """From [N B, ...] to [B, ...]; the noisy image is that of the first step."""
-    if len(every.guided) == batch:
+def _mean(every: Reconstruction, times: int) -> Reconstruction:
+    """From [N B, ...] to [B, ...], N being `times`; the noisy image is that of the first step."""
+    if times == 1:
         return every
-    guided = torch.stack(every.guided.chunk(len(every.guided) // batch)).mean(dim=0)
-    return Reconstruction(guided, guided, None, every.fine_noisy[:batch])
+    guided = torch.stack(every.guided.chunk(times)).mean(dim=0)
+    return Reconstruction(guided, guided, None, every.fine_noisy.chunk(times)[0])
 
 
-def _odds_of_mean(logits: Tensor, batch: int) -> Tensor:
+def _odds_of_mean(logits: Tensor, times: int) -> Tensor:
     """[N B, H, W] logits -> [B, H, W] log odds of the mean of their N maps."""
-    if len(logits) == batch:
+    if times == 1:
         return logits
-    each = torch.stack(logits.chunk(len(logits) // batch))
+    each = torch.stack(logits.chunk(times))
     return torch.logsumexp(F.logsigmoid(each), dim=0) - torch.logsumexp(F.logsigmoid(-each), dim=0)

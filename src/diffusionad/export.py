@@ -34,6 +34,10 @@ MOST_PASSES = 64
 """Passes of the denoiser that one file may hold: an iterative reconstruction is unrolled into it."""
 
 
+MOST_IMAGES = 1024
+"""Images at once that a file for any batch promises to take."""
+
+
 def check_passes(config: Config) -> None:
     """Refuse, before anything is trained, what could not become a file.
 
@@ -49,13 +53,18 @@ def check_passes(config: Config) -> None:
         )
 
 
-def to_onnx(detector: Detector, path: Path) -> None:
+def to_onnx(detector: Detector, path: Path, *, any_batch: bool = False) -> None:
     """Write the detector as ONNX: image [1, C, H, W] float32 in [-1, 1] -> `OUTPUTS` ([1], [1, H, W], [1, C, H, W]).
+
+    With `any_batch` it takes and gives `MOST_IMAGES` at once or fewer instead of 1. The size stays fixed: so are the
+    noise and what is usual at each place.
 
     Raises:
         ResourceError: the disk is full.
     """
     detector, example = detector.cpu().float().eval(), _example(detector)
+    if any_batch:
+        example = example.repeat(2, 1, 1, 1)  # of one image torch would take the number for a constant
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -67,6 +76,7 @@ def to_onnx(detector: Detector, path: Path) -> None:
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MOST_IMAGES)},) if any_batch else None,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")

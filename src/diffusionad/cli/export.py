@@ -28,6 +28,7 @@ def export(
     precision: Precision = "fp32",
     budget: str | None = None,
     guard: float = GUARD,
+    any_batch: Annotated[bool, Parameter(negative=())] = False,
     category: str | None = None,
     layout: str = "auto",
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -48,6 +49,7 @@ def export(
         budget: Instead of --to and --precision: the most exact of them whose networks take at most this here, such as
             25ms; it says what it measured.
         guard: Another verdict is refused when the old score is further than this from the old threshold.
+        any_batch: For onnx in fp32: the file takes any number of images at once, for programs of your own.
         category: Which one, where a data set has several.
         layout: auto, or a name that `diffusionad datasets` lists.
         json: Print one JSON object instead of text.
@@ -61,7 +63,7 @@ def export(
         plain = load_bundle(bundle)
         to, precision, measured = runtime_within(plain, milliseconds(budget), range_images(plain, samples), screen.line)
         screen.say(measured.sentence())
-    exported = export_bundle(bundle, samples, out, to, precision, guard=guard, line=screen.line)
+    exported = export_bundle(bundle, samples, out, to, precision, guard=guard, any_batch=any_batch, line=screen.line)
     artifact, calibration = exported.artifact, exported.bundle.calibration
     for sentence in exported.unjudged:
         screen.say(f"left out: {sentence}")

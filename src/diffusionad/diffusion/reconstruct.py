@@ -88,6 +88,6 @@ def reconstruct(
     fine_noisy = schedule.disturb(image, t_fine, eps_fine)
     coarse_noisy = schedule.disturb(image, t_coarse, eps_coarse)
     noisy, t = torch.cat([fine_noisy, coarse_noisy]), torch.cat([t_fine, t_coarse])
-    fine, coarse = estimate(network, prediction, schedule, noisy, t).chunk(2)
+    fine, coarse = estimate(network, prediction, schedule, noisy, t).reshape(2, *image.shape)
     share = schedule.guidance_share(t_fine, weight)
     return Reconstruction(norm_guided(fine, coarse, share), fine, coarse, fine_noisy)
