@@ -106,14 +106,19 @@ def draw(points: Sequence[Point]) -> str:
     for point in points:
         x = _across(LEFT, point.core_minutes / longest)
         parts.append(_text(x, BOTTOM + 32, f"{point.preset}", anchor="middle"))
-    for point in {point.preset: point for point in points}.values():
-        for number, (runtime, taken) in enumerate(sorted(point.milliseconds.items(), key=lambda it: it[1])):
-            x, y = _across(RIGHT, taken / slowest), _up(point.figures["image_auroc"])
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS["image_auroc"]}"><title>{point.preset}, '
-                f"{runtime}: {taken:.1f} ms</title></circle>"
-            )
-            parts.append(_text(x, y + 20 + 14 * number, f"{point.preset}, {runtime}", anchor="middle", small=True))
+    judged = [
+        (taken, point, runtime)
+        for point in {point.preset: point for point in points}.values()
+        for runtime, taken in point.milliseconds.items()
+    ]
+    for number, (taken, point, runtime) in enumerate(sorted(judged, key=lambda it: it[0]), 1):
+        x, y = _across(RIGHT, taken / slowest), _up(point.figures["image_auroc"])
+        told = f"{point.preset}, {runtime}: {taken:.1f} ms"
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS["image_auroc"]}"><title>{told}</title></circle>'
+        )
+        parts.append(_text(x, y + (-8 if number % 2 else 18), str(number), anchor="middle", small=True))
+        parts.append(_text(RIGHT[0] + 40, y + 50 + 16 * number, f"{number}  {told}", small=True))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
