@@ -20,7 +20,7 @@ from pathlib import Path
 
 from record import append, commit, cpu
 
-from diffusionad.backends import OpenVinoBackend
+from diffusionad.cli.judge import MOST_ABREAST
 from diffusionad.data import find_samples
 from diffusionad.fingerprint import usable_processors
 from diffusionad.inspector import Inspector
@@ -37,11 +37,9 @@ def main() -> None:
     arguments.add_argument("--to", type=Path, required=True)
     given = arguments.parse_args()
     paths = [sample.path for sample in find_samples(given.data) if sample.split == "test"]
-    abreast = usable_processors()
-    inspector = Inspector.load(given.bundle, abreast=abreast)
-    abreast = abreast if isinstance(inspector._backend, OpenVinoBackend) else 1
+    inspector = Inspector.load(given.bundle, abreast=min(usable_processors(), MOST_ABREAST))
     image = to_image(inspector.see(paths[0]).picture)
-    before = network_rate(inspector, image, abreast)
+    before = network_rate(inspector, image)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pictures"
         folder.mkdir()
@@ -52,7 +50,7 @@ def main() -> None:
             else:
                 os.link(first, folder / f"{number:06d}{first.suffix}")
         seconds, memory = judged(given.bundle, folder, Path(name) / "out", given.overlays)
-    rate, network = given.pictures / seconds, (before + network_rate(inspector, image, abreast)) / 2
+    rate, network = given.pictures / seconds, (before + network_rate(inspector, image)) / 2
     tenth = max(1, len(memory) // 10)
     row = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -72,11 +70,11 @@ def main() -> None:
     print(row)
 
 
-def network_rate(inspector: Inspector, image: Image, abreast: int) -> float:
+def network_rate(inspector: Inspector, image: Image) -> float:
     """Images a second, as many at the same time as `predict` judges."""
 
     def run(count: int) -> None:
-        with ThreadPoolExecutor(abreast) as callers:
+        with ThreadPoolExecutor(inspector._abreast) as callers:
             list(callers.map(lambda _: inspector._backend(image), range(count)))
 
     run(10)

@@ -239,7 +239,9 @@ def test_endless_numbers_are_refused_since_no_bundle_could_store_them(setting: s
         resolve(settings=[setting])
 
 
-def test_a_number_of_images_takes_the_place_of_a_presets_epochs() -> None:
+def test_a_number_of_images_takes_the_place_of_a_presets_epochs(tmp_path: Path) -> None:
+    (tmp_path / "few.toml").write_text("training.images = 16\n")
+    assert resolve("journal", file=tmp_path / "few.toml").training.epochs is None
     assert resolve("journal").training.epochs == 3000
     assert resolve("journal", settings=["training.images=16"]).training.epochs is None
     assert resolve("journal", settings=["training.images=16", "training.epochs=2"]).training.epochs == 2

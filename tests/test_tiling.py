@@ -202,3 +202,12 @@ def test_one_habit_for_all_places_where_places_mean_nothing() -> None:
     assert Config.model_validate({"data": {"fit": "tile"}}).pooled
     assert Config.model_validate({"normality": {"places": "pooled"}}).pooled
     assert not Config().pooled
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize(("fit", "expected"), [("tile", 1), ("stretch", 3)])
+def test_tiled_pictures_are_judged_one_after_the_other(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, fit: str, expected: int
+) -> None:
+    monkeypatch.setattr("diffusionad.inspector.load_bundle", lambda folder: tiled(bundle, fit=fit))
+    assert Inspector.load("bundle", "openvino", abreast=3)._abreast == expected

@@ -116,7 +116,8 @@ class Inspector:
 
         With `abreast` above 1 OpenVINO judges that many pictures of a `stream` at the same time, each with its share of
         the processors: more pictures a second, a single one takes longer, the scores stay. ONNX Runtime and torch judge
-        one after the other: with them the last digit of a score depends on how many threads make it.
+        one after the other: with them the last digit of a score depends on how many threads make it. So are pictures
+        that are tiled, however large: only three are held.
 
         Raises:
             BundleError: the bundle is damaged, incomplete or too new, or judges otherwise than where it was made.
@@ -128,11 +129,11 @@ class Inspector:
         chosen = _runtime(bundle, runtime)
         if abreast < 1:
             raise UsageError(f"One picture or more is judged at the same time, not {abreast}.")
-        backend = _backend(bundle, chosen, abreast)
+        together = abreast if chosen == "openvino" and bundle.config.data.fit != "tile" else 1
+        backend = _backend(bundle, chosen, together)
         if draws != 1 and not isinstance(backend, OnnxBackend):
             raise UsageError("Several draws of the noise are made by the runtime onnx only.")
         others = _other_draws(bundle, backend, draws) if isinstance(backend, OnnxBackend) else []
-        together = abreast if isinstance(backend, OpenVinoBackend) else 1
         inspector = cls(bundle, backend, region_filter=region_filter, scale=scale, others=others, abreast=together)
         if bundle.artifact is not None:
             inspector.test_itself(bundle.artifact)

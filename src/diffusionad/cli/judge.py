@@ -27,6 +27,9 @@ __all__ = ["evaluate", "info", "predict", "show_evaluation"]
 
 Json = Annotated[bool, Parameter(negative=())]
 
+MOST_ABREAST = 4
+"""Pictures judged at the same time: memory grows with them, and further processors help with each."""
+
 _FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 
 
@@ -167,7 +170,7 @@ def predict(
         region_filter=None if regions is None else RegionFilter.parse(regions),
         scale=None if scale is None else millimetres(scale),
         draws=draws,
-        abreast=1 if len(paths) == 1 and Path(paths[0]).is_file() else usable_processors(),
+        abreast=1 if len(paths) == 1 and Path(paths[0]).is_file() else min(usable_processors(), MOST_ABREAST),
     )
     if inspector.threshold is None:
         screen.say("warning: this bundle is not calibrated: it gives scores, no verdicts.")

@@ -113,13 +113,15 @@ def resolve(
         raise UsageError(f'Unknown preset "{preset}"{_nearest(preset, PRESETS)} Known presets: {", ".join(PRESETS)}.')
     tree: dict[str, Any] = {}
     for layer in (PRESETS[preset], written, {"preset": preset}):
+        if isinstance(training := layer.get("training"), Mapping) and "images" in training:
+            _put(tree, "training.epochs", None)  # images take the place of a preset's epochs, as --images do
         _merge(tree, layer)
     for assignment in settings:
         key, separator, text = assignment.partition("=")
         if not separator:
             raise UsageError(f'"{assignment}" is not a setting: write section.key=value, such as training.batch=4.')
         _put(tree, key.strip(), _value(text.strip()))
-        if key.strip() == "training.images":  # takes the place of a preset's epochs, as --images does
+        if key.strip() == "training.images":
             _put(tree, "training.epochs", None)
     for key, value in (overrides or {}).items():
         _put(tree, key, value)
