@@ -1,8 +1,8 @@
 """What each witness of the map is worth: python benchmarks/normality.py RUN DATA --to results/normality.csv.
 
 RUN is a training run's folder, DATA the data set it was trained on. Maps of the same test pictures: the segmenter's
-alone (the paper), the distances of residual, filter bank (which is no network at all) and context alone, those that
-need networks together, all without the context, and all (what the bundle does).
+alone (the paper), the distances of residual, filter bank, textons (the last two are no networks at all) and context
+alone, those that need networks together, all but textons, all but the context, and all (what the bundle does).
 """
 
 from __future__ import annotations
@@ -80,10 +80,12 @@ def mappers(detector: Detector) -> dict[str, Mapper]:
         "segmenter alone": lambda image: detector.witness(image)[0].logits,
         "residual alone": heard(1),
         "filter bank alone": heard(2),
-        "context alone": heard(3),
-        "all but filter bank": heard(0, 1, 3),
-        "all but context": heard(0, 1, 2),
-        "all": heard(0, 1, 2, 3),
+        "textons alone": heard(3),
+        "context alone": heard(4),
+        "all but filter bank and textons": heard(0, 1, 4),
+        "all but textons": heard(0, 1, 2, 4),
+        "all but context": heard(0, 1, 2, 3),
+        "all": heard(0, 1, 2, 3, 4),
     }
 
 

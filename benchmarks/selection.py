@@ -1,6 +1,6 @@
 """Which signal from good pictures alone ranks settings as real defects do: python benchmarks/selection.py RUN=DATA ...
 
-A setting is how the four witnesses are weighed, all mixes in fifths. For each, held-out good pictures of the run, which
+A setting is how the witnesses are weighed, all mixes in fifths. For each, held-out good pictures of the run, which
 trained nothing and chose nothing, get defects planted family by family; the signals are made of those figures. The
 truth is what the same mix reaches on the test pictures. Printed and written (`--to results/selection.csv`): Spearman's
 rank correlation of signal and truth over the settings, and what the setting that the signal would choose reaches beside
@@ -35,14 +35,14 @@ from diffusionad.normality import WEIGHTS
 from diffusionad.tensors import to_image
 from diffusionad.training.data import read_good_pictures
 
-FIFTHS = [np.array(mix, np.float32) / 5 for mix in itertools.product(range(6), repeat=4) if sum(mix) == 5]
+FIFTHS = [np.array(mix, np.float32) / 5 for mix in itertools.product(range(6), repeat=len(WEIGHTS)) if sum(mix) == 5]
 EVERY = 4
 """Every so many pixels a side count for the average precision."""
 PLANTED = 64
 """Samples of each family, half of them good."""
 
 Units = NDArray[np.float32]
-"""[4, h, w], how odd each place is to each witness."""
+"""[W, h, w], how odd each place is to each witness."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ __all__ = [
     "write_bundle",
 ]
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 _CONTENT = ("model.safetensors", "model.onnx", "config.json", "calibration.json", "card.md")
 _ROI = "roi.png"

@@ -1,13 +1,14 @@
 """What good pictures usually show, and how far a picture lies from that: the part of the map that knows no defects.
 
-Four witnesses say how odd each place is. The segmenter has seen planted defects. The residual tells what the
+Five witnesses say how odd each place is. The segmenter has seen planted defects. The residual tells what the
 reconstruction changed; as one is never perfect, edges and print leave a residual on every good part. The filter bank
 tells which edges, lines and colours the picture itself shows, at twice the detail of the networks or more. The context,
-the segmenter's coarsest features, tells in what surroundings. The last three are judged by the habit of each place:
-mean and covariance over good training pictures, and Mahalanobis's distance from them. The statistics are PaDiM's
-(Defard et al. 2021, section 3), of what is learned here instead of pretrained features. Then each witness is put into
-one unit, how much further it goes than on held-out good pictures, and their mean decides, in which the filter bank
-counts twice as much as the segmenter and the others little.
+the segmenter's coarsest features, tells in what surroundings. These three are judged by the habit of each place: mean
+and covariance over good training pictures, and Mahalanobis's distance from them. The statistics are PaDiM's (Defard et
+al. 2021, section 3), of what is learned here instead of pretrained features. The textons judge the filter bank by what
+good pictures show anywhere. Then each witness is put into one unit, how much further it goes than on held-out good
+pictures, and their mean decides, in which filter bank and textons count twice as much as the segmenter and the others
+little.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffusionad.blurring import blurred, resized
 from diffusionad.filters import FilterBank
+from diffusionad.textons import FLOOR, Textons, middle
 
 __all__ = ["Evidence", "Habit", "Normality", "Tail"]
 
@@ -33,9 +34,6 @@ STIR = 0.05
 
 SWAY = 0.1
 """The same of the context."""
-
-LEVEL = 8
-"""Parts a side of which a picture's middle is the median: a defect moves few of them."""
 
 BLOCK = 4
 """Places a side that share one covariance: parts never lie exactly, and few pictures tell few numbers."""
@@ -49,11 +47,8 @@ PIXELS = 1 << 20
 LEAST_EXCESS = 0.05
 """A unit is never smaller, in log odds or log distance."""
 
-FLOOR = 1e-4
-"""Added to squared distances, so that their logarithm is finite."""
-
-WEIGHTS = (0.28, 0.09, 0.56, 0.07)
-"""Of segmenter, residual, filter bank and context in the mean."""
+WEIGHTS = (0.28, 0.09, 0.37, 0.19, 0.07)
+"""Of segmenter, residual, filter bank, textons and context in the mean."""
 
 EVEN, SOFT = 4.0, 3.0
 """Units at which the map is one half, and units that multiply its odds by e: good pictures stay dark."""
@@ -132,14 +127,10 @@ class Habit(nn.Module):
 
     def _apart(self, features: Tensor, mean: Tensor) -> Tensor:
         """[B, F, h, w] less what is usual at each place and, where levelled, the middle of what then is left of each
-        picture: the median of its means over `LEVEL` x `LEVEL` parts.
+        picture.
         """
         apart = features - mean
-        if not self._levelled:
-            return apart
-        parts = F.avg_pool2d(apart, (apart.shape[-2] // LEVEL, apart.shape[-1] // LEVEL)).flatten(2)
-        upper = parts.topk(parts.shape[-1] // 2 + 1, dim=2).values
-        return apart - upper[:, :, -1:, None]
+        return apart - middle(apart) if self._levelled else apart
 
     def _gathered(self, features: Tensor) -> Tensor:
         """[F, h, w] for each place, or [F, 1, 1] when all places are one."""
@@ -216,8 +207,9 @@ class Normality(nn.Module):
         self.filters = FilterBank(channels, size)
         self.residual = Habit(channels * len(widths), places, GRAIN, pooled=pooled)
         self.structure = Habit(self.filters.features, self.filters.places, STIR, pooled=pooled, levelled=not pooled)
+        self.textons = Textons(self.filters.features, self.filters.places, STIR, levelled=not pooled)
         self.context: Habit | None = Habit(*context, SWAY, pooled=pooled) if context else None
-        self.tails = nn.ModuleList(Tail() for _ in WEIGHTS[: 4 if context else 3])
+        self.tails = nn.ModuleList(Tail() for _ in WEIGHTS[: 5 if context else 4])
 
     def forward(self, evidence: Evidence, image: Tensor) -> Tensor:
         units = self.units(evidence, image)
@@ -233,7 +225,9 @@ class Normality(nn.Module):
         """The same without units."""
         logits, residual, context = evidence
         size = (logits.shape[-2], logits.shape[-1])
-        seen = [logits, self.residual(self._blurs(residual)), resized(self.structure(self.filters(image)), size)]
+        features = self.filters(image)
+        seen = [logits, self.residual(self._blurs(residual))]
+        seen.extend(resized(judge(features), size) for judge in (self.structure, self.textons))
         if self.context is not None and context is not None:
             seen.append(resized(self.context(context), size))
         return seen
@@ -249,7 +243,7 @@ class Normality(nn.Module):
         """Learn what is usual from good pictures.
 
         Memory: the sums of one habit in float64, `PIXELS` values of each witness, however many pictures there are, and
-        the context of every training picture, about 16 kB each.
+        of every training picture its context, about 16 kB, then its reduced features, about 200 kB.
 
         Args:
             training: gives the evidence of training pictures, a batch of one each; called twice.
@@ -267,9 +261,20 @@ class Normality(nn.Module):
                 yield self._blurs(evidence.residual)[0]
 
         self.residual.fit(residuals)
-        self.structure.fit(lambda: (self.filters(image[None])[0] for image in images()))
         if self.context is not None:
             self.context.fit(lambda: contexts)
+        contexts.clear()
+        cells: list[Tensor] = []
+
+        def structures() -> Iterator[Tensor]:
+            cells.clear()
+            for image in images():
+                features = self.filters(image[None])
+                cells.append(self.textons.reduced(features)[0].flatten(1).T)
+                yield features[0]
+
+        self.structure.fit(structures)
+        self.textons.fit(torch.cat(cells))
         kept: list[list[Tensor]] = [[] for _ in self.tails]
         for shown in held_out:
             for values, odd in zip(kept, self._witnesses(*shown), strict=True):

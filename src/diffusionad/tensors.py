@@ -49,8 +49,11 @@ def logarithmic(image: Image) -> Image:
 def shrunk(image: Image, times: int) -> Image:
     """[C, H, W] -> [C, H / times, W / times]: each pixel the mean of `times` x `times`."""
     channels, height, width = image.shape
-    blocks = image.reshape(channels, height // times, times, width // times, times)
-    smaller: Image = blocks.mean(axis=(2, 4), dtype=np.float32)
+    smaller = np.zeros((channels, height // times, width // times), dtype=np.float32)
+    for row in range(times):  # slice by slice: `mean` over two axes takes sixteen times as long
+        for column in range(times):
+            smaller += image[:, row::times, column::times]
+    smaller *= np.float32(1 / times**2)
     return smaller
 
 

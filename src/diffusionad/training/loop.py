@@ -78,7 +78,7 @@ def run(
     clock = Clock(settings, fabric)
     batch, each = settings.batch, settings.batch // fabric.world_size
     mine = slice(fabric.global_rank * each, (fabric.global_rank + 1) * each)
-    batches = _drawn_ahead(pairs, progress.images, batch)
+    batches = _drawn(pairs, progress.images, batch, ahead=fabric.device.type != "cpu")
     started = time.monotonic() - progress.seconds
     while (share := clock.share(progress)) < 1:
         drawn = next(batches)
@@ -110,11 +110,19 @@ def run(
     return True
 
 
-def _drawn_ahead(pairs: PairMaker, start: int, batch: int) -> Iterator[Batch]:
-    """The batches from `start` images on; while a step computes, a second thread draws what the next one needs."""
+def _drawn(pairs: PairMaker, start: int, batch: int, *, ahead: bool) -> Iterator[Batch]:
+    """The batches from `start` images on.
+
+    Args:
+        ahead: while a step computes, a second thread draws what the next one needs. Where the step itself keeps all
+            processors busy, each of its layers would wait for the one that draws.
+    """
+    places = itertools.count(start, batch)
+    if not ahead:
+        yield from (pairs.batch(place, batch) for place in places)
     with ThreadPoolExecutor(1, "pairs") as thread:
-        coming = thread.submit(pairs.batch, start, batch)
-        for place in itertools.count(start + batch, batch):
+        coming = thread.submit(pairs.batch, next(places), batch)
+        for place in places:
             drawn, coming = coming.result(), thread.submit(pairs.batch, place, batch)
             yield drawn
 
