@@ -50,7 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "segmenter": {"widths": (16, 24, 32, 48)},
         "training": {"max_seconds": 280.0, "validations": 4},
     },
-    "small": {"data": {"size": (256, 256), "shrink": 2}, "training": {"max_seconds": 1200.0}},
+    "small": {"data": {"size": (256, 256), "shrink": 2}, "training": {"images": 48_000, "max_seconds": 1200.0}},
     "base": {
         "data": {"size": (256, 256)},
         "denoiser": {"width": 64, "multipliers": (1, 2, 2, 4), "attention_levels": (2,)},

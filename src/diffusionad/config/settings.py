@@ -262,7 +262,7 @@ class TrainingSettings(_Closed):
     """The loop. Its clock counts images seen."""
 
     images: Positive | None = None
-    """Stop after so many images; None: by `max_seconds`."""
+    """Stop after so many images; with `max_seconds` too, whichever ends first."""
     epochs: Positive | None = None
     """So many passes over the training pictures instead: becomes `images` when they are counted."""
     max_seconds: float | None = Field(None, gt=0)

@@ -253,7 +253,9 @@ def _is_bundle(folder: Path) -> bool:
 
 def _opening(good: GoodPictures, config: Config, fabric: Fabric, real: RealDefects) -> str:
     held = f", decoded in {good.cache}" if good.cache else ""
-    limit = f"{config.training.images} images" if config.training.images else f"{config.training.max_seconds:.0f} s"
+    training = config.training
+    limits = (training.images and f"{training.images} images", training.max_seconds and f"{training.max_seconds:.0f} s")
+    limit = " or ".join(limit for limit in limits if limit)
     few = f" Real defects that train too: {real.count}, {real.outlined} with a mask." if real.count else ""
     return (
         f"{len(good.training.samples)} good pictures to train on, {len(good.validation.samples)} to choose "
