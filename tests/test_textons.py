@@ -105,6 +105,13 @@ def test_poor_cells_still_give_finite_distances(case: str) -> None:
     assert loud.min() > quiet.max() + 1
 
 
+def test_a_texton_that_no_place_is_nearest_to_invents_nothing() -> None:
+    textons = Textons(4, PLACES, STIR, levelled=False)
+    textons.fit(torch.full((2 * COUNT, 4), 5.0))  # all but one texton are nearest to none
+    usual, never = (textons(torch.full((1, 4, *PLACES), value)) for value in (5.0, 0.0))
+    assert never.min() > usual.max() + 1
+
+
 def test_places_that_cannot_be_halved_stay_as_they_are() -> None:
     textons = Textons(2, (7, 10), STIR, levelled=True)
     assert textons.reduced(torch.zeros(1, 2, 7, 10)).shape == (1, 2, 7, 10)
