@@ -80,7 +80,7 @@ def test_the_middle_is_the_median_of_the_parts() -> None:
     np.testing.assert_allclose(middle(seen).numpy()[:, :, 0, 0], wanted, atol=1e-6)
 
 
-def test_the_same_cells_give_the_same_textons_and_a_batch_changes_no_bit() -> None:
+def test_the_same_cells_give_the_same_textons_and_pictures_of_a_batch_do_not_mix() -> None:
     one, other = fitted(), fitted()
     assert torch.equal(one.centres, other.centres)
     assert torch.equal(one.whitening, other.whitening)

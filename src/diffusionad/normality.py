@@ -243,7 +243,7 @@ class Normality(nn.Module):
         """Learn what is usual from good pictures.
 
         Memory: the sums of one habit in float64, `PIXELS` values of each witness, however many pictures there are, and
-        of every training picture its context, about 16 kB, then its reduced features, about 200 kB.
+        of every training picture its context, about 16 kB, then its reduced features, twice about 200 kB.
 
         Args:
             training: gives the evidence of training pictures, a batch of one each; called twice.

@@ -62,7 +62,7 @@ class Textons(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         seen = self.reduced(features)
         here = seen.flatten(2).transpose(1, 2) @ self.whitening.T
-        apart = here.square().sum(dim=2) + _nearest(here, self.centres)
+        apart = here.square().sum(dim=2) + _apart(here, self.centres).amin(dim=2)
         distance = 0.5 * torch.log(apart.clamp(min=0) / features.shape[1] + FLOOR)
         return distance.reshape(-1, seen.shape[2], seen.shape[3])
 
@@ -107,17 +107,16 @@ def middle(features: Tensor) -> Tensor:
     return parts.topk(parts.shape[-1] // 2 + 1, dim=2).values[:, :, -1:, None]
 
 
-def _nearest(here: Tensor, centres: Tensor) -> Tensor:
-    """[..., N, F] -> [..., N]: squared distance to the nearest of `centres` [K, F], less the square of `here`."""
-    return (centres.square().sum(dim=1) - 2 * here @ centres.T).amin(dim=-1)
+def _apart(here: Tensor, centres: Tensor) -> Tensor:
+    """[..., N, F] -> [..., N, K]: squared distance to each of `centres` [K, F], less the square of `here`."""
+    return centres.square().sum(dim=1) - 2 * here @ centres.T
 
 
 def _moved(here: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """One step of k-means: the new centres [K, F], and which was the nearest to each place [N]. A centre that is the
     nearest to none stays.
     """
-    squares = centres.square().sum(dim=1)
-    nearest = torch.cat([(squares - 2 * part @ centres.T).argmin(dim=1) for part in torch.split(here, CHUNK)])
+    nearest = torch.cat([_apart(part, centres).argmin(dim=1) for part in torch.split(here, CHUNK)])
     is_used = torch.bincount(nearest, minlength=len(centres)) > 0
     return torch.where(is_used[:, None], _means(here, nearest), centres), nearest
 

@@ -120,6 +120,7 @@ def _drawn(pairs: PairMaker, start: int, batch: int, *, ahead: bool) -> Iterator
     places = itertools.count(start, batch)
     if not ahead:
         yield from (pairs.batch(place, batch) for place in places)
+        return
     with ThreadPoolExecutor(1, "pairs") as thread:
         coming = thread.submit(pairs.batch, next(places), batch)
         for place in places:
