@@ -9,6 +9,7 @@ left out. Prints the table; `--to` writes the plot.
 from __future__ import annotations
 
 import argparse
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ COLOURS = {"image_auroc": "#0072B2", "pixel_auroc": "#56B4E9", "aupro": "#009E73
 SETS = 5
 LOWEST = 0.4
 WIDTH, HEIGHT, TOP, BOTTOM = 860, 400, 50, 330
-LEFT, RIGHT = (60, 400), (490, 830)
+LEFT, RIGHT = (60, 370), (500, 830)
+LEAST_APART = 14
+"""Pixels between two names at the end of their lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +85,17 @@ def frontier(accuracy: Sequence[Row], latency: Sequence[Row]) -> list[Point]:
 
 def draw(points: Sequence[Point]) -> str:
     """The plot as SVG text: figures over core-minutes of training, and image AUROC over milliseconds a picture."""
-    longest = max(point.core_minutes for point in points)
-    slowest = max((taken for point in points for taken in point.milliseconds.values()), default=1.0)
+    longest = _in_fours(max(point.core_minutes for point in points))
+    slowest = _in_fours(max((taken for point in points for taken in point.milliseconds.values()), default=1.0))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         'font-size="12" fill="#222">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         *_axes(LEFT, longest, "core-minutes of training", "Mean of five sets"),
-        *_axes(RIGHT, slowest, "ms from file to verdict, two cores", "The same at the longest training"),
+        *_axes(RIGHT, slowest, "ms from file to verdict, two cores", "Their image AUROC at the longest training"),
     ]
-    for name, title in FIGURES.items():
+    lowest = 0.0
+    for name, title in sorted(FIGURES.items(), key=lambda it: -points[-1].figures[it[0]]):
         at = [(_across(LEFT, point.core_minutes / longest), _up(point.figures[name])) for point in points]
         parts.append(
             f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}" fill="none" stroke="{COLOURS[name]}" '
@@ -102,7 +106,8 @@ def draw(points: Sequence[Point]) -> str:
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[name]}"><title>{point.name}: '
                 f"{title} {point.figures[name]:.3f}</title></circle>"
             )
-        parts.append(_text(LEFT[1] + 6, at[-1][1] + 4, title, colour=COLOURS[name]))
+        lowest = max(at[-1][1] + 4, lowest + LEAST_APART)
+        parts.append(_text(at[-1][0] + 8, lowest, title, colour=COLOURS[name]))
     for point in points:
         x = _across(LEFT, point.core_minutes / longest)
         parts.append(_text(x, BOTTOM + 32, f"{point.preset}", anchor="middle"))
@@ -134,6 +139,11 @@ def _axes(span: tuple[int, int], end: float, label: str, title: str) -> list[str
         parts.append(_text(span[0] - 8, _up(figure) + 4, f"{figure:.3g}", anchor="end"))
         parts.append(f'<path d="M{span[0] - 4} {_up(figure):.1f}H{span[0]}" stroke="#222"/>')
     return parts
+
+
+def _in_fours(end: float) -> float:
+    """The next multiple of four: an axis has four parts."""
+    return 4.0 * math.ceil(end / 4)
 
 
 def _across(span: tuple[int, int], share: float) -> float:
