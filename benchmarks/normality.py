@@ -1,15 +1,16 @@
 """What each witness of the map is worth: python benchmarks/normality.py RUN DATA --to results/normality.csv.
 
-RUN is a training run's folder, DATA the data set it was trained on. Maps of the same test pictures: the segmenter's
-alone (the paper), the distances of residual, filter bank, textons (the last two are no networks at all) and context
-alone, those that need networks together, all but textons, all but the context, and all (what the bundle does).
+RUN is a training run's folder, DATA the data set it was trained on. Maps of the same test pictures: each witness alone
+(the segmenter's is the paper), those that are no networks at all, those that are, all but one, and all (what the bundle
+does).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +31,7 @@ from diffusionad.normality import EVEN, SOFT, WEIGHTS
 from diffusionad.structures import BoolMap, Picture, Sample
 from diffusionad.tensors import to_image
 
-Mapper = Callable[[Tensor], Tensor]
-"""image [1, C, H, W] -> log odds [1, h, w]."""
+WITNESSES = ("segmenter", "residual", "filter bank", "textons", "context")
 
 
 def main() -> None:
@@ -53,58 +53,62 @@ def main() -> None:
                 ["date", "dataset", "seed", "preset", "minutes", "map", "image_auroc", "pixel_auroc", "pixel_ap",
                  "aupro", "commit", "cpu"]
             )  # fmt: skip
-        for name, mapper in mappers(detector).items():
-            figures = [round(value, 4) for value in measure(mapper, samples, config)]
+        for name, measured in measure(detector, samples, config).items():
+            figures = [round(value, 4) for value in measured]
             writer.writerow(
                 [datetime.now(UTC).date().isoformat(), origin.data, config.seed, config.preset,
                  round(origin.seconds / 60, 2), name, *figures, commit(), cpu()]
             )  # fmt: skip
-            stream.flush()
             print(f"{name:28s} image AUROC {figures[0]:.4f}, pixel AUROC {figures[1]:.4f}, AP {figures[2]:.4f}")
 
 
-def mappers(detector: Detector) -> dict[str, Mapper]:
-    normality = detector.normality
-    if normality is None:
+def maps(detector: Detector, image: Tensor) -> dict[str, Tensor]:
+    """image [1, C, H, W] -> by name, log odds [1, h, w]."""
+    if detector.normality is None:
         raise SystemExit("This run has no normality (normality.widths is empty): there is nothing to take apart.")
+    evidence = detector.witness(image)[0]
+    units = detector.normality.units(evidence, image)
 
-    def heard(*which: int) -> Mapper:
-        def odds(image: Tensor) -> Tensor:
-            units = normality.units(detector.witness(image)[0], image)
-            mean = torch.stack([WEIGHTS[number] * units[number] for number in which]).sum(dim=0)
-            return (mean / sum(WEIGHTS[number] for number in which) - EVEN) / SOFT
+    def heard(*which: int) -> Tensor:
+        mean = torch.stack([WEIGHTS[number] * units[number] for number in which]).sum(dim=0)
+        return (mean / sum(WEIGHTS[number] for number in which) - EVEN) / SOFT
 
-        return odds
-
+    everyone = range(len(WITNESSES))
     return {
-        "segmenter alone": lambda image: detector.witness(image)[0].logits,
-        "residual alone": heard(1),
-        "filter bank alone": heard(2),
-        "textons alone": heard(3),
-        "context alone": heard(4),
-        "all but filter bank and textons": heard(0, 1, 4),
-        "all but textons": heard(0, 1, 2, 4),
-        "all but context": heard(0, 1, 2, 3),
-        "all": heard(0, 1, 2, 3, 4),
+        "segmenter alone": evidence.logits,
+        **{f"{name} alone": heard(number) for number, name in enumerate(WITNESSES) if number},
+        "no networks": heard(2, 3),
+        "networks alone": heard(0, 1, 4),
+        **{f"all but {name}": heard(*(it for it in everyone if it != number)) for number, name in enumerate(WITNESSES)},
+        "all": heard(*everyone),
     }
 
 
 @torch.inference_mode()
-def measure(mapper: Mapper, samples: Sequence[Sample], config: Config) -> tuple[float, float, float, float]:
-    """Image AUROC, pixel AUROC, pixel AP and AUPRO; the image score is the mean of the top K of the map."""
-    pixels, scores = PixelMetrics(), []
+def measure(
+    detector: Detector, samples: Sequence[Sample], config: Config
+) -> dict[str, tuple[float, float, float, float]]:
+    """Image AUROC, pixel AUROC, pixel AP and AUPRO of each map; the image score is the mean of its top K."""
+    pixels: dict[str, PixelMetrics] = defaultdict(PixelMetrics)
+    scores: dict[str, list[float]] = defaultdict(list)
     for sample in samples:
         picture = read_picture(sample.path)
         image = torch.from_numpy(to_image(resize(picture, config.data.size))[None])
-        odds = F.interpolate(mapper(image)[:, None], size=config.data.size, mode="bilinear", align_corners=False)
-        found = torch.sigmoid(odds)[0, 0]
-        top = found.flatten().topk(max(1, round(config.top_k * found.numel() / 256**2))).values
-        scores.append(float(top.mean()))
-        pixels.add(found.numpy(), true_mask(sample, picture, config.data.size))
-    result = pixels.result()
-    figures = (result.pixel_auroc, result.pixel_ap, result.aupro)
-    assert all(figure is not None for figure in figures), "the test pictures have no masks"
-    return (auroc(scores, [not sample.is_good for sample in samples]), *map(float, figures))
+        mask = true_mask(sample, picture, config.data.size)
+        for name, odds in maps(detector, image).items():
+            large = F.interpolate(odds[:, None], size=config.data.size, mode="bilinear", align_corners=False)
+            found = torch.sigmoid(large)[0, 0]
+            top = found.flatten().topk(max(1, round(config.top_k * found.numel() / 256**2))).values
+            scores[name].append(float(top.mean()))
+            pixels[name].add(found.numpy(), mask)
+    anomalous = [not sample.is_good for sample in samples]
+    figures = {}
+    for name, it in pixels.items():
+        result = it.result()
+        outlines = (result.pixel_auroc, result.pixel_ap, result.aupro)
+        assert all(figure is not None for figure in outlines), "the test pictures have no masks"
+        figures[name] = (auroc(scores[name], anomalous), *map(float, outlines))
+    return figures
 
 
 def true_mask(sample: Sample, picture: Picture, size: tuple[int, int]) -> BoolMap:
