@@ -85,9 +85,7 @@ def maps(detector: Detector, image: Tensor) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def measure(
-    detector: Detector, samples: Sequence[Sample], config: Config
-) -> dict[str, tuple[float, float, float, float]]:
+def measure(detector: Detector, samples: Sequence[Sample], config: Config) -> dict[str, list[float]]:
     """Image AUROC, pixel AUROC, pixel AP and AUPRO of each map; the image score is the mean of its top K."""
     pixels: dict[str, PixelMetrics] = defaultdict(PixelMetrics)
     scores: dict[str, list[float]] = defaultdict(list)
@@ -107,7 +105,7 @@ def measure(
         result = it.result()
         outlines = (result.pixel_auroc, result.pixel_ap, result.aupro)
         assert all(figure is not None for figure in outlines), "the test pictures have no masks"
-        figures[name] = (auroc(scores[name], anomalous), *map(float, outlines))
+        figures[name] = [auroc(scores[name], anomalous), *(figure for figure in outlines if figure is not None)]
     return figures
 
 
