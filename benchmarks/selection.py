@@ -91,6 +91,7 @@ def measure(run: Path, data: Path) -> Iterator[dict[str, object]]:
     signals = {
         "image AUROC, mean of families": every[..., 0].mean(axis=0),
         "pixel AP, mean of families": every[..., 1].mean(axis=0),
+        "pixel AP, mean of logarithms": np.log(every[..., 1]).mean(axis=0),
         "image AUROC, worst family": every[..., 0].min(axis=0),
         "pixel AP, worst family": every[..., 1].min(axis=0),
         "both, mean of families": every.mean(axis=(0, 2)),
