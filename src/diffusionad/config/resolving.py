@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": {"size": (128, 128)},
         "denoiser": {"width": 24, "patch": 8},
         "segmenter": {"widths": (16, 24, 32, 48)},
-        "training": {"max_seconds": 280.0, "validations": 4},
+        "training": {"max_seconds": 260.0, "validations": 4},
     },
     "small": {"data": {"size": (256, 256), "shrink": 2}, "training": {"images": 48_000, "max_seconds": 1200.0}},
     "base": {
