@@ -210,7 +210,7 @@ def test_info_tells_a_preset_without_training(capsys: pytest.CaptureFixture[str]
         (331, pytest.approx(1.447, abs=0.002)),
         (530, pytest.approx(4.08, abs=0.02)),
     ]
-    assert told["run"]["seconds"] == 280.0
+    assert told["run"]["seconds"] == 260.0
     assert told["seconds_per_training_image"] > 0
     for wrong in ([], ["somewhere", "--preset", "tiny"], ["--preset", "tinny"]):
         assert run("info", *wrong) == 2
