@@ -94,23 +94,28 @@ def draw(points: Sequence[Point]) -> str:
         *_axes(LEFT, longest, "core-minutes of training", "Mean of five sets"),
         *_axes(RIGHT, slowest, "ms from file to verdict, two cores", "Their image AUROC at the longest training"),
     ]
+    presets = list(dict.fromkeys(point.preset for point in points))
     lowest = 0.0
     for name, title in sorted(FIGURES.items(), key=lambda it: -points[-1].figures[it[0]]):
-        at = [(_across(LEFT, point.core_minutes / longest), _up(point.figures[name])) for point in points]
-        parts.append(
-            f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}" fill="none" stroke="{COLOURS[name]}" '
-            'stroke-width="2"/>'
-        )
-        for (x, y), point in zip(at, points, strict=True):
+        for preset in presets:
+            at = [
+                (_across(LEFT, point.core_minutes / longest), _up(point.figures[name]), point)
+                for point in points
+                if point.preset == preset
+            ]
             parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[name]}"><title>{point.name}: '
-                f"{title} {point.figures[name]:.3f}</title></circle>"
+                f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in at)}" fill="none" '
+                f'stroke="{COLOURS[name]}" stroke-width="2"/>'
             )
-        lowest = max(at[-1][1] + 4, lowest + LEAST_APART)
-        parts.append(_text(at[-1][0] + 8, lowest, title, colour=COLOURS[name]))
-    for point in points:
-        x = _across(LEFT, point.core_minutes / longest)
-        parts.append(_text(x, BOTTOM + 32, f"{point.preset}", anchor="middle"))
+            for x, y, point in at:
+                told = f"{point.name}: {title} {point.figures[name]:.3f}"
+                parts.append(_mark(x, y, presets.index(preset), COLOURS[name], told))
+        lowest = max(_up(points[-1].figures[name]) + 4, lowest + LEAST_APART)
+        parts.append(_text(_across(LEFT, points[-1].core_minutes / longest) + 8, lowest, title, colour=COLOURS[name]))
+    for shape, preset in enumerate(presets):
+        x = LEFT[0] + 100 * shape + 20
+        parts.append(_mark(x, BOTTOM + 30, shape, "#222", preset))
+        parts.append(_text(x + 10, BOTTOM + 34, preset))
     judged = [
         (taken, point, runtime)
         for point in {point.preset: point for point in points}.values()
@@ -119,12 +124,19 @@ def draw(points: Sequence[Point]) -> str:
     for number, (taken, point, runtime) in enumerate(sorted(judged, key=lambda it: it[0]), 1):
         x, y = _across(RIGHT, taken / slowest), _up(point.figures["image_auroc"])
         told = f"{point.preset}, {runtime}: {taken:.1f} ms"
-        parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS["image_auroc"]}"><title>{told}</title></circle>'
-        )
+        parts.append(_mark(x, y, presets.index(point.preset), COLOURS["image_auroc"], told))
         parts.append(_text(x, y + (-8 if number % 2 else 18), str(number), anchor="middle", small=True))
         parts.append(_text(RIGHT[0] + 40, y + 50 + 16 * number, f"{number}  {told}", small=True))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _mark(x: float, y: float, shape: int, colour: str, told: str) -> str:
+    """A point: circle, square or diamond."""
+    title = f"<title>{told}</title>"
+    if shape == 0:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}">{title}</circle>'
+    turned = f' transform="rotate(45 {x:.1f} {y:.1f})"' if shape > 1 else ""
+    return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{colour}"{turned}>{title}</rect>'
 
 
 def _axes(span: tuple[int, int], end: float, label: str, title: str) -> list[str]:
