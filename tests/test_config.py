@@ -129,7 +129,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("seed = 5\n[training]\nmax_seconds = 100\nbatch = 3\n[data]\nsize = [64, 64]\n")
     config = resolve("base", file=file, settings=["training.batch=5", "seed=6"], overrides={"seed": 7})
-    assert PRESETS["base"]["data"]["size"] == (256, 256)
+    assert PRESETS["base"]["data"]["size"] == (512, 512)
     assert config.data.size == (64, 64)  # file over preset
     assert config.training.max_seconds == 100.0  # file over preset
     assert config.training.batch == 5  # settings over file

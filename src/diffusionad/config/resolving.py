@@ -51,12 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training": {"max_seconds": 260.0, "validations": 4},
     },
     "small": {"data": {"size": (256, 256), "shrink": 2}, "training": {"images": 48_000, "max_seconds": 1200.0}},
-    "base": {
-        "data": {"size": (256, 256)},
-        "denoiser": {"width": 64, "multipliers": (1, 2, 2, 4), "attention_levels": (2,)},
-        "segmenter": {"widths": (32, 48, 64, 96, 96)},
-        "training": {"batch": 8, "max_seconds": 7200.0},
-    },
+    "base": {"data": {"size": (512, 512), "shrink": 4}, "training": {"images": 48_000, "max_seconds": 1200.0}},
     "journal": {
         **_PAPER,
         "synthesis": {"kinds": {"texture": 1.0, "rearranged": 1.0}, "rearrange_textures": False},
