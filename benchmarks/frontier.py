@@ -1,9 +1,9 @@
 """What longer training and dearer presets buy: python benchmarks/frontier.py [--to docs/frontier.svg].
 
-From rows that were measured before: `accuracy.csv` for the figures and the minutes, `latency.csv` for the time a
-picture takes. A point is a preset after so many core-minutes (minutes times cores) on all five sets: the mean over the
-sets of the mean over their seeds, from the first commit of the method as it is on. Combinations that lack a set are
-left out. Prints the table; `--to` writes the plot.
+From rows that were measured before: `native.csv` for the figures and the minutes, all at the size of the files, so
+that presets of different working sizes compare; `latency.csv` for the time a picture takes. A point is a preset after
+so many core-minutes (minutes times cores) on all five sets: the mean over the sets of the mean over their seeds.
+Combinations that lack a set are left out. Prints the table; `--to` writes the plot.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from pages import SINCE, Row, rows_of
+from accuracy_page import SETS
+from pages import Row, rows_of
 
 FIGURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO", "pixel_ap": "pixel AP"}
 COLOURS = {"image_auroc": "#0072B2", "pixel_auroc": "#56B4E9", "aupro": "#009E73", "pixel_ap": "#D55E00"}
-SETS = 5
 LOWEST = 0.4
 WIDTH, HEIGHT, TOP, BOTTOM = 860, 400, 50, 330
 LEFT, RIGHT = (60, 370), (500, 830)
@@ -46,9 +46,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--to", type=Path)
     given = arguments.parse_args()
-    points = frontier(rows_of("accuracy.csv", SINCE), rows_of("latency.csv"))
+    points = frontier(rows_of("native.csv"), rows_of("latency.csv"))
     if not points:
-        raise SystemExit(f"No preset has rows of {SETS} sets since {SINCE}: measure more.")
+        raise SystemExit("No preset has rows of all sets: measure more.")
     print(f"| preset | core-minutes | {' | '.join(FIGURES.values())} | ms a picture |")
     print("|---|---|---|---|---|---|---|")
     for point in points:
@@ -72,11 +72,10 @@ def frontier(accuracy: Sequence[Row], latency: Sequence[Row]) -> list[Point]:
         )
     points = []
     for (preset, minutes), rows in newest.items():
-        sets = {dataset for dataset, _ in rows}
-        if len(sets) < SETS:
+        if not set(SETS) <= {dataset for dataset, _ in rows}:
             continue
         figures = {
-            name: mean(mean(float(row[name]) for (mine, _), row in rows.items() if mine == each) for each in sets)
+            name: mean(mean(float(row[name]) for (mine, _), row in rows.items() if mine == each) for each in SETS)
             for name in FIGURES
         }
         points.append(Point(preset, minutes, figures, dict(times[preset])))
