@@ -125,7 +125,7 @@ def draw(points: Sequence[Point]) -> str:
         told = f"{point.preset}, {runtime}: {taken:.1f} ms"
         parts.append(_mark(x, y, presets.index(point.preset), COLOURS["image_auroc"], told))
         parts.append(_text(x, y + (-8 if number % 2 else 18), str(number), anchor="middle", small=True))
-        parts.append(_text(RIGHT[0] + 40, y + 50 + 16 * number, f"{number}  {told}", small=True))
+        parts.append(_text(RIGHT[0] + 40, TOP + 70 + 16 * number, f"{number}  {told}", small=True))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
