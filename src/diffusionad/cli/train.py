@@ -47,7 +47,7 @@ def train(
         data: Folder of good pictures, a data set in a known layout, or a manifest.
         out: Folder of the run; the bundle will be OUT/bundle; with --category all, OUT/CATEGORY/bundle.
         preset: tiny, small, base, journal or paper-v1; without it, what CONFIG says, else small.
-        budget: Instead of a preset: the largest of base, small and tiny whose networks take at most this for a picture
+        budget: Instead of a preset: the larger of small and tiny whose networks take at most this for a picture
             on this machine, such as 25ms.
         max_time: How long to train: 20m, 90s, 1h30m. Without it, what the preset says.
         images: See that many images instead of training for a time: repeatable to the bit.
